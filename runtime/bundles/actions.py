@@ -5,15 +5,19 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import EllipsisType
 
+from device.checked_file import read_at_most
 from runtime.budget import LIVE_BUDGET_MS
 from runtime.bundle import Bundle
-from runtime.bundles.errors import NotActivated, PackageRefused
+from runtime.bundles.errors import NotActivated, PackageRefused, SlotsError
 from runtime.bundles.gpu_plans import build_plans, find_builder
 from runtime.bundles.starts import forget_starts
 from runtime.bundles.store import Slots
 from runtime.bundles.trial import Trial, TrialRequest, keep_trial, kept_trial, try_bundle
 from runtime.errors import BundleError
+from runtime.plan_manifest import PLAN_MANIFEST
+from runtime.plans import MANIFEST_LIMIT_BYTES, PLANS
 from runtime.slots import Active, default_slots
 from runtime.trust.errors import SiteError
 from runtime.trust.issues import NoIssues
@@ -76,16 +80,19 @@ class Installed:
     trial: Trial
 
 
-def install(means: Means, source: Path, *, sha256: str | None = None) -> Installed:
+def install(means: Means, source: Path, *, sha256: str | None = None, whole_signed: bool = False) -> Installed:
     """Unpack, check, build plans, try and compare; the bundle lies in its slot afterwards, and is not active.
 
-    sha256: which bundle it has to be, None takes any that the site vouches for. A bundle that fails its self-test
-    stays in its slot, where `activate` refuses it. Raises `ScreeningError`s.
+    sha256: which bundle it has to be, None takes any that the site vouches for. whole_signed: somebody whom the site
+    trusts signed all of the package's bytes, its plans too. A bundle that fails its self-test stays in its slot, where
+    `activate` refuses it. Raises `ScreeningError`s.
     """
     site, slots = means.site(), means.slots
 
     def check(found: Bundle) -> None:
         site.check_bundle(found)
+        if not whole_signed:
+            _check_plans(found, site)
         if sha256 not in (None, found.sha256):
             raise PackageRefused(f"package: holds {found.sha256[:12]}..., expected {str(sha256)[:12]}...; get it anew")
 
@@ -95,12 +102,32 @@ def install(means: Means, source: Path, *, sha256: str | None = None) -> Install
     return Installed(bundle, fresh, trial)
 
 
-def activate(means: Means, word: str, *, despite: str = "", why: str = "") -> tuple[Active, list[str]]:
+def _check_plans(found: Bundle, site: Site) -> None:
+    """What a package brings runs in place of the graphs, so that a site with keys takes signed ones only.
+
+    Also where it allows plans without a signature: those are the ones that this cart builds of graphs it checked.
+    """
+    if site.profile is not None:
+        site = replace(site, profile=site.profile.model_copy(update={"allow_unsigned_plans": False}))
+    for folder in sorted((found.path / PLANS).glob("*")):
+        try:
+            body = read_at_most(folder / PLAN_MANIFEST, MANIFEST_LIMIT_BYTES)
+        except OSError as error:
+            raise PackageRefused(
+                f"package: {folder.name}: {error.strerror or error}; have its plans built anew"
+            ) from None
+        site.check_plan(folder, body)
+
+
+def activate(
+    means: Means, word: str, *, despite: str = "", why: str = "", seen: Active | EllipsisType | None = ...
+) -> tuple[Active, list[str]]:
     """Make an installed bundle the active one; also what a person should know.
 
     word: see `Slots.find`. despite: why it is activated although the trial objects; nothing helps against a failed
     self-test, a wrong signature, or a bundle that is damaged. why: what is kept with it, in place of the usual words
-    and of `despite`. Raises `NotActivated` or another `ScreeningError`.
+    and of `despite`. seen: what was active when it was chosen; where that is another one by now, or another one becomes
+    active during the trial, nothing is switched. Raises `NotActivated` or another `ScreeningError`.
     """
     slots, site = means.slots, means.site()
     sha256 = slots.find(word)
@@ -111,10 +138,12 @@ def activate(means: Means, word: str, *, despite: str = "", why: str = "") -> tu
         state = slots.read()
     if state is not None and state.active == sha256:
         return state, ["it was active already"]
+    seen = state if seen is ... else seen
     running = _running(slots)
-    trial = kept_trial(slots, sha256, means.asked(bundle.path, running))
-    if trial is None or trial.against not in (None, "" if running is None else running.name):
-        trial = _try(means, bundle)  # another bundle is active since: it is held against that one
+    asked = means.asked(bundle.path, running)
+    trial = kept_trial(slots, sha256, asked)
+    if trial is None or not trial.answers(asked):
+        trial = _try(means, bundle)
     objections = trial.objections(means.most_changed, means.budget_ms)
     if trial.problem:
         raise NotActivated(f"{bundle.manifest.name} {bundle.manifest.version}: {trial.problem}; it stays inactive")
@@ -124,7 +153,7 @@ def activate(means: Means, word: str, *, despite: str = "", why: str = "") -> tu
             f"with --despite REASON if it is meant"
         )
     by_hand = f"activated by hand, despite: {despite}" if objections else "activated by hand"
-    state = slots.switch(sha256, why or by_hand, site)
+    state = slots.switch(sha256, why or by_hand, site, seen=seen)
     forget_starts(means.folder)
     return state, [*objections]
 
@@ -133,9 +162,10 @@ def rollback(means: Means, why: str = "went back by hand") -> Active:
     """Make the previous bundle the active one again, once it has been checked. Raises `ScreeningError`s."""
     slots, site = means.slots, means.site()
     state = slots.read()
-    if state is not None and state.previous is not None:
-        replace(site, issues=NoIssues()).check_bundle(slots.bundle(state.previous))
-    state = slots.back(why, site)
+    if state is None or state.previous is None:
+        raise SlotsError(f"{means.folder}: there is no bundle to go back to; activate one")
+    replace(site, issues=NoIssues()).check_bundle(slots.bundle(state.previous))
+    state = slots.back(why, site, seen=state)
     forget_starts(means.folder)
     return state
 
@@ -150,7 +180,7 @@ def _running(slots: Slots) -> Path | None:
 def _try(means: Means, bundle: Bundle) -> Trial:
     running = _running(means.slots)
     asked = means.asked(bundle.path, None if running == bundle.path else running)
-    trial = try_bundle(asked)
+    trial = replace(try_bundle(asked), sample=asked.sample)
     if running == bundle.path and trial.not_compared:
         trial = replace(trial, not_compared="it is the active bundle itself")
     with suppress(OSError, SiteError):

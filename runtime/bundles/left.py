@@ -1,4 +1,4 @@
-"""`left.json` (`rop.left/1`): bundles that a cart went back from, which it does not take again by itself.
+"""`left.json` (`rop.left/1`): bundles that a cart went away from, back or on, which it does not take again by itself.
 
 One that is activated by a person is off the list. A list that cannot be read is none: what the cart uses does not hang
 on it.
@@ -33,9 +33,9 @@ def left_bundles(folder: Path) -> tuple[str, ...]:
 
 
 def note_switch(folder: Path, active: str, *, left: str | None = None) -> None:
-    """Take the bundle that is active now off the list, and put on it the one that the cart went back from.
+    """Take the bundle that is active now off the list, and put on it the one that the cart went away from.
 
-    Never raises: going back must not fail for want of room for this.
+    Never raises: a switch must not fail for want of room for this.
     """
     before = left_bundles(folder)
     after = [name for name in before if name not in (active, left)] + ([] if left is None else [left])

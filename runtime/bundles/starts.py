@@ -114,7 +114,7 @@ def go_back(program: Program, why: str, say: Callable[[str], None]) -> bool:
         if trial.problem:
             raise SlotsError(f"the bundle before fails as well: {trial.problem}")
         site = open_site(program.site_profile, program.trusted_keys, station=program.station)
-        slots.back(f"{WENT_BACK}{why}", site, unless_returned=True)
+        slots.back(f"{WENT_BACK}{why}", site, unless_returned=True, seen=state)
     except ScreeningError as error:
         say(f"{why}; did not go back to an earlier bundle: {error}")
         return False

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from types import EllipsisType
 from typing import Literal
 
 from runtime.bundle import MANIFEST, Bundle, open_bundle
@@ -107,10 +108,15 @@ class Slots:
             flush_folder(self.folder)
             return open_bundle(slot), True
 
-    def switch(self, sha256: str, why: str, site: Site) -> Active:
-        """Make a bundle the active one, by one rename. It must have been opened and checked just now."""
+    def switch(self, sha256: str, why: str, site: Site, *, seen: Active | EllipsisType | None = ...) -> Active:
+        """Make a bundle the active one, by one rename. It must have been opened and checked just now.
+
+        seen: what was active when that was decided; where it is another one by now, nothing is switched (`SlotsError`).
+        The bundle that was active is left: no pull takes it again.
+        """
         with self._naming(), self._locked("switch"):
             before = self._believed()
+            self._as_seen(before, seen)
             if sha256 not in installed(self.folder):  # removed since by another program
                 raise SlotsError(f"{sha256[:12]}: is not installed any more; install it again")
             if before is not None and before.active == sha256:
@@ -119,16 +125,18 @@ class Slots:
             if previous is not None:
                 self._allow_back(previous, site)
             state = self._write(Active(sha256, previous, _now(), why))
-            note_switch(self.folder, sha256)
+            note_switch(self.folder, sha256, left=previous)
             return state
 
-    def back(self, why: str, site: Site, *, unless_returned: bool = False) -> Active:
+    def back(self, why: str, site: Site, *, unless_returned: bool = False, seen: Active | EllipsisType = ...) -> Active:
         """Make the previous bundle the active one again. Raises `SlotsError` where there is none.
 
         unless_returned: of a program that goes back by itself: not away from what the cart went back to already.
+        seen: as for `switch`.
         """
         with self._naming(), self._locked("switch"):
             state = self.read()
+            self._as_seen(state, seen)
             if state is None or state.previous is None:
                 raise SlotsError(f"{self.folder}: there is no bundle to go back to; activate one")
             if unless_returned and state.returned:
@@ -157,6 +165,13 @@ class Slots:
     def trial_file(self, sha256: str) -> Path:
         """Where it is kept how a bundle did when it was tried here."""
         return self.folder / f"{sha256}.trial.json"
+
+    def _as_seen(self, state: Active | None, seen: Active | EllipsisType | None) -> None:
+        if seen is not ... and state != seen:
+            raise SlotsError(
+                f"{self.folder}: another program or person changed what is active meanwhile; nothing was switched, "
+                f"look: python -m runtime.bundles list"
+            )
 
     def _believed(self) -> Active | None:
         """What is active; None also where the file is spoilt, so that a bundle can be activated again."""

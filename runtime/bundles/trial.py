@@ -48,6 +48,11 @@ class TrialRequest:
     trusted_keys: Path | None = None
     station: str = ""
 
+    @property
+    def sample(self) -> str:
+        """Which frames are compared, in words; "" for none."""
+        return "" if self.journal is None else f"{self.frames} of {self.journal.absolute()}"
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -80,11 +85,23 @@ class Trial:
     """What the bundle does without, or no longer refers, see `runtime.bundles.safeguards`."""
     against: str | None = None
     """The bundle that was active, by its folder, "" for none; None: not known."""
+    sample: str = ""
+    """The journal that it was to be compared on, and how many of its frames; "" for none."""
 
     @property
     def changed(self) -> tuple[Compared, ...]:
         """Frames whose outcome is another."""
         return tuple(frame for frame in self.frames if frame.before != frame.after)
+
+    def answers(self, asked: TrialRequest) -> bool:
+        """Whether it tells what `asked` would: against the bundle that is active now, and compared where that can be.
+
+        One that was compared answers also where no journal is named.
+        """
+        running = "" if asked.running is None else asked.running.name
+        if self.against not in (None, running):
+            return False
+        return asked.journal is None or asked.running is None or bool(self.frames and self.sample == asked.sample)
 
     def objections(self, most_changed: float, budget_ms: float) -> list[str]:
         """Why a person should look before this bundle is activated."""

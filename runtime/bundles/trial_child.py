@@ -15,8 +15,10 @@ from runtime.bundle import open_bundle
 from runtime.bundles.safeguards import lacking, not_referred, strangers_known
 from runtime.bundles.trial import Compared, Trial
 from runtime.errors import BundleError, ScreeningError
+from runtime.exam.errors import JournalError
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey, find_key
+from runtime.exam.journal.opening import FILE
 from runtime.exam.session import stored_frame
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
@@ -46,12 +48,22 @@ def _try(asked: dict[str, Any]) -> Trial:
         if asked["journal"] is None or asked["running"] is None:
             what = "no bundle was active" if asked["running"] is None else "no journal was named"
             return replace(found, not_compared=what)
+        if not (Path(asked["journal"]) / FILE).exists():
+            return replace(found, not_compared=f"no journal in {asked['journal']} yet")
         try:
             running = stack.enter_context(_screener(asked, asked["running"]))
+        except (ScreeningError, OSError) as error:  # of the active bundle, which this one may be there to mend
+            return replace(found, not_compared=str(error))
+        try:
             frames = tuple(_compared(asked, fresh, running))
         except (ScreeningError, OSError) as error:
-            return replace(found, not_compared=str(error))
+            return _uncompared(found, f"the stored frames cannot be read ({error})")
         return replace(found, frames=frames, not_compared="" if frames else "the journal holds no frame")
+
+
+def _uncompared(found: Trial, why: str) -> Trial:
+    """There is something to compare on, and it could not be: a person decides, as over frames that changed."""
+    return replace(found, not_compared=why, lacking=(*found.lacking, f"it was not compared: {why}"))
 
 
 def _safe(asked: dict[str, Any], fresh: Screener, found: Trial) -> Trial:
@@ -95,26 +107,33 @@ def _compared(asked: dict[str, Any], fresh: Screener, running: Screener) -> Iter
 
 
 def _stored(asked: dict[str, Any]) -> Iterator[tuple[str, str, Frame]]:
-    """The newest stored frames; one that cannot be read is passed over."""
+    """The newest stored frames; one that cannot be read is passed over. Raises `JournalError` where none can."""
     key_file = None if asked["key_file"] is None else Path(asked["key_file"])
     key = JournalKey.from_text(asked["key"]) if asked["key"] else find_key(key_file)
-    left = int(asked["frames"])
+    left = most = int(asked["frames"])
+    spoilt: JournalError | None = None
     with Journal.open(Path(asked["journal"]), key, read_only=True, check=False) as journal:
         for summary in journal.exams():
             try:
                 captures = journal.exam(summary.exam_id).captures
-            except ScreeningError:
+            except JournalError as error:
+                spoilt = error
+                continue
+            except ScreeningError:  # retired: its pictures are gone, as they should be
                 continue
             for capture in captures:
                 if left <= 0:
                     return
                 try:
                     frame = stored_frame(journal, summary.exam_id, capture.number)
-                except ScreeningError:
+                except JournalError as error:
+                    spoilt = error
                     continue
                 if frame is not None:
                     left -= 1
                     yield capture.eye.value, capture.view.value, frame
+    if spoilt is not None and left == most:
+        raise spoilt
 
 
 if __name__ == "__main__":

@@ -80,8 +80,8 @@ def _pull(means: Means, source: PackageSource, only_install: bool, now: datetime
         with suppress(BundleError):  # damaged: whatever may come after any bundle mends it
             used = means.slots.bundle(state.active)
             active = BundleInUse(used.sha256, used.manifest.name, used.manifest.issue)
-    # Also where the list of what was left could not be written, or is younger than the going back.
-    passed = [state.previous] if state is not None and state.returned and state.previous is not None else []
+    # Also where the list of what was left could not be written, or is younger than the switch.
+    passed = [state.previous] if state is not None and state.previous is not None else []
     package = release.next_for(means.station, active, now, [*passed, *left_bundles(means.folder)])
     if package is None:
         return Pulled("nothing", "nothing for this cart now", release=release.issue)
@@ -90,7 +90,7 @@ def _pull(means: Means, source: PackageSource, only_install: bool, now: datetime
         _install(means, source, package)
         if only_install:
             return Pulled("installed", f"{named}: installed", package.bundle_sha256, release.issue)
-        activate(means, package.bundle_sha256, why=f"{BY_PULL}{release.issue}")
+        activate(means, package.bundle_sha256, why=f"{BY_PULL}{release.issue}", seen=state)
     except NotActivated as error:
         return Pulled("refused", str(error), package.bundle_sha256, release.issue)
     except ScreeningError as error:
@@ -121,7 +121,7 @@ def _install(means: Means, source: PackageSource, package: Package) -> None:
                 f"{package.file}: SHA-256 {sha256.hexdigest()[:12]}..., the release says {package.sha256[:12]}...; "
                 f"copy it again"
             )
-        install(means, path, sha256=package.bundle_sha256)
+        install(means, path, sha256=package.bundle_sha256, whole_signed=True)
 
 
 @contextmanager
