@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from device.outputs import OutputFolder
 from runtime.errors import OutputError
 from runtime.reread.errors import RereadError
 from runtime.reread.row import RereadResult
+from runtime.reread.stored import Stored
 
-RUN_SCHEMA = "rop.reread-run/2"
+RUN_SCHEMA = "rop.reread-run/3"
 RUN, READERS, PART, PART_END, PICTURE_END = "run.json", "readers.json", "part-", ".jsonl", ".jpg"
 PART_LIMIT_BYTES = 64 << 20
 MOST_PICTURES = 2000
@@ -34,8 +36,11 @@ class WorkFolder:
 
     def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
         self.folder = folder
-        self._seen: set[str] = set()
+        self._seen: dict[str, str] = {}
+        """By reading the state in which it was read."""
         self._pictures = 0
+        self.added = 0
+        """Frames that were read in this run."""
         try:
             self._files = OutputFolder(folder, make=True, link_ok=False)
             self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -44,8 +49,8 @@ class WorkFolder:
             self._belongs(dict(run, schema=RUN_SCHEMA))
         except OSError as error:
             raise _unwritable(folder, error) from None
-        for result in self.results():
-            self._seen.add(result.row.reading)
+        for result in self._all():
+            self._seen[result.row.reading] = result.state
         self._pictures = sum(name.endswith(PICTURE_END) for name in os.listdir(folder))
 
     def _claim(self) -> None:
@@ -88,13 +93,20 @@ class WorkFolder:
         """Frames that are done."""
         return len(self._seen)
 
-    def has(self, reading: str) -> bool:
-        """Whether a frame is done."""
-        return reading in self._seen
+    def has(self, stored: Stored) -> bool:
+        """Whether a frame is done, and as it is now: not before its file, its label or its exam changed."""
+        return self._seen.get(stored.reading) == stored.state
+
+    def forget_others(self, readings: Collection[str]) -> int:
+        """Of frames that are done only these are of the table; how many others there were."""
+        before = len(self._seen)
+        self._seen = {reading: state for reading, state in self._seen.items() if reading in readings}
+        return before - len(self._seen)
 
     def add(self, results: Sequence[RereadResult]) -> None:
-        """Keep the results of a batch; a frame that is there already is not kept twice. Raises `OutputError`."""
-        fresh = [result for result in results if result.row.reading not in self._seen]
+        """Keep the results of a batch; a frame that is there already is not kept twice, and one that was read anew
+        takes the place of the earlier one. Raises `OutputError`."""
+        fresh = [result for result in results if self._seen.get(result.row.reading) != result.state]
         lines = [result.to_json() for result in fresh]
         try:
             for result in fresh:
@@ -106,17 +118,22 @@ class WorkFolder:
                 self._files.write(f"{PART}{secrets.token_hex(8)}{PART_END}", content.encode())
         except OSError as error:
             raise _unwritable(self.folder, error) from None
-        self._seen.update(result.row.reading for result in fresh)
+        self._seen.update((result.row.reading, result.state) for result in fresh)
+        self.added += len(fresh)
 
     def results(self) -> Iterator[RereadResult]:
         """Everything that is kept, each frame once. A part that is not whole is as good as not there."""
         seen: set[str] = set()
+        for result in self._all():
+            reading = result.row.reading
+            if reading not in seen and self._seen.get(reading) == result.state:
+                seen.add(reading)
+                yield result
+
+    def _all(self) -> Iterator[RereadResult]:
         for name in sorted(os.listdir(self.folder)):
             if name.startswith(PART) and name.endswith(PART_END):
-                for result in _part(self.folder / name):
-                    if result.row.reading not in seen:
-                        seen.add(result.row.reading)
-                        yield result
+                yield from _part(self.folder / name)
 
     def picture(self, result: RereadResult) -> bytes | None:
         """The thumbnail of a changed outcome; None where none is kept."""
@@ -148,9 +165,9 @@ class WorkFolder:
 
 
 def picture_name(result: RereadResult) -> str:
-    """By the frame's place in the table."""
-    source, number = result.order
-    return f"{source:03d}-{number:08d}{PICTURE_END}"
+    """By the frame's place in the table, and by the frame: a list that grew between two runs has a place twice."""
+    (source, number), frame = result.order, hashlib.sha256(result.row.reading.encode()).hexdigest()[:8]
+    return f"{source:03d}-{number:08d}-{frame}{PICTURE_END}"
 
 
 def _part(path: Path) -> list[RereadResult]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -63,22 +64,32 @@ class RereadResult:
     row: RereadRow
     thumbnail: bytes | None = None
     """JPEG."""
+    state: str = ""
+    """`Stored.state` of the frame as it was read."""
 
     def to_json(self) -> str:
         """One line, without the picture."""
-        return json.dumps({"order": self.order, **asdict(self.row)}, ensure_ascii=True, allow_nan=False)
+        known = {"order": self.order, "state": self.state, **asdict(self.row)}
+        return json.dumps(known, ensure_ascii=True, allow_nan=False)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> RereadResult:
         """From a line of `to_json`; raises `ValueError`, `TypeError` or `KeyError` for another thing."""
         said = dict(content)
-        source, number = said.pop("order")
-        return cls((int(source), int(number)), RereadRow(**said))
+        (source, number), state = said.pop("order"), str(said.pop("state"))
+        return cls((int(source), int(number)), RereadRow(**said), state=state)
 
 
 def unread(stored: Stored, why: str) -> RereadResult:
     """The row of a frame that could not be read."""
     return result_of(stored, outcome="NO_RESULT", reason=why, read=False)
+
+
+def _file(stored: Stored) -> str | None:
+    """The file's name where it may be told; bytes of it that are no UTF-8 as `\\xff`, which every table can hold."""
+    if stored.file is None or not stored.show_file:
+        return None
+    return os.fsencode(stored.file).decode("utf-8", "backslashreplace")
 
 
 def result_of(
@@ -99,7 +110,7 @@ def result_of(
     row = RereadRow(
         reading=stored.reading,
         source=stored.order[0],
-        file=stored.file if stored.show_file else None,
+        file=_file(stored),
         site=stored.site,
         camera=stored.camera,
         exam=stored.exam,
@@ -119,4 +130,4 @@ def result_of(
         vessel_fraction=vessel_fraction,
         **{name: known.get(name) for name in MEASURES},
     )
-    return RereadResult(stored.order, row, thumbnail)
+    return RereadResult(stored.order, row, thumbnail, stored.state)

@@ -99,16 +99,18 @@ def _run(
     with kept:
         before = kept.count
         if before:
-            _tell(f"going on where an earlier run was cut off: {before} frames are done")
+            _tell(
+                f"going on where an earlier run was cut off: {before} frames are done; those that changed are read anew"
+            )
         keys = JournalKeys([str(path.absolute()) for path in options.key_files])
         classes = [label.name for label in bundle.manifest.classes]
         frames = (
             stored
             for stored in stored_in(sources, keys, classes, told.tell, note=told.note, show_files=options.file_names)
-            if not told.twice(stored) and not kept.has(stored.reading)
+            if not told.twice(stored) and not kept.has(stored)
         )
         start = time.monotonic()
-        progress = _Progress(kept, start, before)
+        progress = _Progress(kept, start)
         with _pool(options, stop) as (pool, reader, workers):
             if reader.bundle_sha256 != bundle.sha256:
                 raise RereadError(f"readers have bundle {reader.bundle_sha256[:12]}, here it is {bundle.sha256[:12]}")
@@ -118,6 +120,9 @@ def _run(
         if stop.requested:
             _tell(f"stopped; {kept.count} frames are kept, the same command goes on from there")
             return stop.exit_code
+        # What is no longer in the sources is no row; where a source is left out, nobody knows that of its frames.
+        if not told.left_out and (gone := kept.forget_others(told.readings)):
+            told.note(f"{gone} frames of the earlier run are gone or are others by now; they are not in the table")
         if not kept.count:
             raise RereadError("no source holds a frame that could be listed; the lines above say why")
         facts = {
@@ -126,10 +131,10 @@ def _run(
             "reader": asdict(reader),
             "workers": workers,
             "where": "one machine" if options.ray is None else "Ray",
-            "frames": kept.count - before,
-            "frames_of_earlier_runs": before,
+            "frames": kept.added,
+            "frames_of_earlier_runs": kept.count - kept.added,
             "seconds": round(seconds, 3),
-            "frames_per_second": round((kept.count - before) / max(seconds, 1e-9), 3),
+            "frames_per_second": round(kept.added / max(seconds, 1e-9), 3),
         }
         listed = [{"number": s.number, "kind": s.kind, "folder": s.folder} for s in sources]
         _write(out, kept, open_reference(bundle), {"run": facts, "sources": listed, "told": told.lines})
@@ -241,7 +246,8 @@ class _Told:
         self.lines: list[str] = []
         self.left_out = False
         """Whether a source or an exam is."""
-        self._readings: set[str] = set()
+        self.readings: set[str] = set()
+        """Of all frames that were listed."""
 
     def tell(self, line: str) -> None:
         """Say that something is left out."""
@@ -255,17 +261,17 @@ class _Told:
 
     def twice(self, stored: Stored) -> bool:
         """Whether the frame was listed before."""
-        if stored.reading in self._readings:
+        if stored.reading in self.readings:
             return True
-        self._readings.add(stored.reading)
+        self.readings.add(stored.reading)
         return False
 
 
 class _Progress:
     """Keeps results, and says now and then how far it has come."""
 
-    def __init__(self, kept: WorkFolder, start: float, before: int) -> None:
-        self._kept, self._start, self._before, self._said = kept, start, before, start
+    def __init__(self, kept: WorkFolder, start: float) -> None:
+        self._kept, self._start, self._said = kept, start, start
 
     def keep(self, results: Sequence[RereadResult]) -> None:
         """Keep the results of a batch."""
@@ -273,7 +279,7 @@ class _Progress:
         now = time.monotonic()
         if now - self._said >= TELL_EVERY_S:
             self._said = now
-            rate = (self._kept.count - self._before) / (now - self._start)
+            rate = self._kept.added / (now - self._start)
             _tell(f"{self._kept.count} frames, {rate:.1f} a second")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Stored:
     """SHA-256 of the manifest of the bundle that read it then."""
     show_file: bool = False
     """Whether the table may name the file."""
+
+    @property
+    def state(self) -> str:
+        """Short hash of all that is known of it but its place in the list: what it was read as, when it was."""
+        known = [getattr(self, field.name) for field in fields(self) if field.name != "order"]
+        return hashlib.sha256(repr(known).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     @property
     def weight_bytes(self) -> int:

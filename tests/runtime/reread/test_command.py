@@ -110,7 +110,7 @@ def test_what_was_read_before_is_not_read_again(tmp_path: Path, monkeypatch: pyt
         patch.setattr("runtime.reread.run.write_table", _full)
         assert main(call) == 1
     assert (tmp_path / "t.csv.work").is_dir()
-    pictures(source, 3)
+    cv2.imwrite(str(source / "002.png"), retina(2)[..., ::-1])
     (source / "clip.mp4").touch()
     (source / ".000.png").write_bytes((source / "000.png").read_bytes())
     given: list[int] = []
@@ -126,6 +126,31 @@ def test_what_was_read_before_is_not_read_again(tmp_path: Path, monkeypatch: pyt
     assert len(rows_of(tmp_path / "t.csv")) == 3
     told = json.loads((tmp_path / "t.report" / "report.json").read_text())["told"]
     assert told == ["source 0: passed over: 2 entries: 1 hidden picture, 1 .mp4"]
+
+
+def test_what_changed_since_a_run_was_cut_off_is_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Labels that were put right, a picture of the same size in its place, one that was taken out."""
+    source = pictures(tmp_path / "in", 3)
+    for name in ("000", "001", "002"):
+        cv2.imwrite(str(source / f"{name}.bmp"), retina(int(name))[..., ::-1])
+        (source / f"{name}.png").unlink()
+    call = [str(source), "--out", str(tmp_path / "t.csv"), "--workers", "1"]
+    labels = source / "labels.csv"
+    labels.write_text("image,refer\n000.bmp,1\n001.bmp,0\n002.bmp,0\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("runtime.reread.run.write_table", _full)
+        assert main(call) == 1
+    labels.write_text("image,refer\n000.bmp,0\n001.bmp,0\n")
+    cv2.imwrite(str(source / "001.bmp"), retina(7)[..., ::-1])
+    capsys.readouterr()
+    assert main(call) == 0
+    assert "1 frames of the earlier run are gone" in capsys.readouterr().err
+    gone_on = (tmp_path / "t.csv").read_bytes()
+    assert main(call) == 0
+    assert gone_on == (tmp_path / "t.csv").read_bytes()
+    assert [row["label"] for row in rows_of(tmp_path / "t.csv")] == ["false", "false"]
 
 
 def _full(*_: object) -> None:

@@ -59,6 +59,18 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path, name: str) -> None:
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_file_of_any_name_can_be_told(tmp_path: Path, name: str) -> None:
+    """A name that is no UTF-8 ended the run with a traceback once all was read."""
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow", reason="pyarrow (extra fleet) is not installed")
+    files = ["a\udcff.png", "new\nline.png", "=1+1.png", 'quo"te,.png', "o\u0308.png"]
+    told = [result(stored(n, file=file, show_file=True)).row for n, file in enumerate(files)]
+    write_table(tmp_path / name, told)
+    assert [row.file for row in told] == ["a\\xff.png", *files[1:]]
+    assert result(stored(1, file="name.png")).row.file is None
+
+
 def test_csv_in_place_of_parquet_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place_of_table(Path("t.csv")) == (Path("t.csv"), "")
     monkeypatch.setattr(table, "find_spec", lambda _: None)
