@@ -15,7 +15,7 @@ from runtime.dicom.document import DOCUMENT, document, document_uid
 from runtime.dicom.overlay import overlay
 from runtime.dicom.photograph import PHOTOGRAPH, photograph
 from runtime.dicom.records import DicomExam
-from runtime.dicom.report import report
+from runtime.dicom.report import report, report_uid
 
 Kind = Literal["photograph", "overlay", "report", "document", "rejection"]
 
@@ -73,7 +73,7 @@ def planned(exam: DicomExam) -> list[Planned]:
     ]
     series_uid = uids.series(exam, "report")
     build = partial(_report, exam)
-    result = Planned(uids.report(exam), str(Comprehensive3DSRStorage), "report", series_uid, "report", build)
+    result = Planned(report_uid(exam), str(Comprehensive3DSRStorage), "report", series_uid, "report", build)
     return [*photographs, *overlays, result, *([page] if exam.page else [])]
 
 

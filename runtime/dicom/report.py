@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import highdicom as hd
 from highdicom import sr
@@ -23,13 +24,18 @@ SIGNIFICANT_DIGITS = 9
 """A decimal string (DS) holds 16 characters."""
 
 
+def report_uid(exam: DicomExam) -> str:
+    """Of the report; another one where an older software wrote other bytes of the same exam."""
+    return uids.report(exam, *(["times without +0000"] if any(_in_utc(f.at, exam) for f in exam.documented) else []))
+
+
 def report(exam: DicomExam, photographs: Sequence[Dataset]) -> Dataset:
     """The exam's result as a structured report that refers to the photographs, in the order of `exam.shots`.
 
     The photographs may come without their pixels; without any photograph there can be no report of this kind. It is
     complete, and verified by nobody.
     """
-    dataset = header(exam, Comprehensive3DSRStorage, uids.report(exam), exam.closed_at)
+    dataset = header(exam, Comprehensive3DSRStorage, report_uid(exam), exam.closed_at)
     put_series(dataset, exam, "report", "SR", SERIES_NUMBER, "Screening result")
     dataset.ReferencedPerformedProcedureStepSequence = DicomSequence()
     dataset.InstanceNumber = 1
@@ -214,7 +220,7 @@ def _documented(exam: DicomExam) -> sr.ContainerContentItem:
         group = sr.ContainerContentItem(codes.CLINICIAN_FINDING, relationship_type="CONTAINS")
         said: list[sr.ContentItem] = [
             sr.PnameContentItem(codes.PERSON_OBSERVER, text.person_name(found.who) or "^", "HAS OBS CONTEXT"),
-            sr.DateTimeContentItem(codes.OBSERVED_AT, text.dt(found.at), "HAS OBS CONTEXT"),
+            sr.DateTimeContentItem(codes.OBSERVED_AT, _moment(found.at, exam), "HAS OBS CONTEXT"),
             sr.CodeContentItem(
                 codes.LATERALITY, codes.RIGHT if found.eye is Eye.OD else codes.LEFT, relationship_type="CONTAINS"
             ),
@@ -226,6 +232,17 @@ def _documented(exam: DicomExam) -> sr.ContainerContentItem:
         groups.append(group)
     container.ContentSequence = sr.ContentSequence(groups)
     return container
+
+
+def _in_utc(at: datetime, exam: DicomExam) -> bool:
+    """Whether a moment's offset is none, and the report's own offset says so for what has none."""
+    return not at.utcoffset() and not exam.closed_at.utcoffset()
+
+
+def _moment(at: datetime, exam: DicomExam) -> str:
+    """DT; without the offset +0000, which dcmtk 3.6.7 takes for none that DICOM allows: it reads no such report."""
+    said = text.dt(at)
+    return said.removesuffix("+0000") if _in_utc(at, exam) else said
 
 
 def _changed(exam: DicomExam) -> sr.ContainerContentItem:

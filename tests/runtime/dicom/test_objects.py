@@ -6,7 +6,7 @@ import io
 import re
 import subprocess
 from dataclasses import replace
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from runtime.dicom import codes, text
 from runtime.dicom.errors import RecordUnusable
 from runtime.dicom.objects import planned
-from runtime.dicom.records import DicomExam, InfantFacts
+from runtime.dicom.records import DicomExam, Documented, InfantFacts
 from runtime.exam.result import Conclusion
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE, Outcome
 from runtime.views import Eye
@@ -55,6 +55,13 @@ def refused(record: DicomExam) -> DicomExam:
     return replace(record, verdict=verdict, eyes={**record.eyes, Eye.OD: verdict})
 
 
+def documented(zone: timezone) -> DicomExam:
+    """A clinician's finding, by a cart in that time zone."""
+    record, at = exam(1), datetime(2026, 11, 20, 10, 15, 0, 250, tzinfo=zone)
+    found = Documented(Eye.OD, "zone II, stage 2", (("zone", "II"), ("stage", "2")), "見た", "dr. Okafor", at)
+    return replace(record, documented=(found,), opened_at=at, closed_at=at + timedelta(minutes=9))
+
+
 EXAMS = {
     "whole": lambda: exam(2),
     "bare": lambda: bare(exam(1)),
@@ -63,14 +70,18 @@ EXAMS = {
     "one-word name": lambda: with_name(exam(1), "Wanjiru"),
     "referred": lambda: refused(exam(3)),
 }
+JUDGED = EXAMS | {  # in which clinicians say what the software may not
+    "documented": lambda: documented(timezone(timedelta(hours=-3, minutes=-30))),
+    "documented in UTC": lambda: documented(timezone.utc),
+}
 UNKNOWN_TO_DCMTK = "W: The VR checker does not support this Specific Character Set: ISO_IR 192\n"
 """Debian's dcmtk does not check values in UTF-8, and says so."""
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("name", EXAMS)
+@pytest.mark.parametrize("name", JUDGED)
 def test_the_judges_find_nothing(name: str, dicom_tools: None, tmp_path: Path) -> None:
-    for item in planned(EXAMS[name]()):
+    for item in planned(JUDGED[name]()):
         path = tmp_path / f"{item.name}.dcm"
         path.write_bytes(as_bytes(item.build()))
         assert complaints(path) == [], item.kind
@@ -83,12 +94,12 @@ def test_the_judges_find_nothing(name: str, dicom_tools: None, tmp_path: Path) -
             assert "Screening aid; not a medical device" in page.stdout
 
 
-@pytest.mark.parametrize("name", EXAMS)
+@pytest.mark.parametrize("name", JUDGED)
 def test_pydicom_reads_every_value_without_a_complaint(name: str) -> None:
     before = pydicom.config.settings.reading_validation_mode
     pydicom.config.settings.reading_validation_mode = pydicom.config.RAISE
     try:
-        for item in planned(EXAMS[name]()):
+        for item in planned(JUDGED[name]()):
             dataset = pydicom.dcmread(io.BytesIO(as_bytes(item.build())))
             for element in dataset.iterall():
                 assert element.value is not NotImplemented
@@ -97,6 +108,16 @@ def test_pydicom_reads_every_value_without_a_complaint(name: str) -> None:
             assert dataset.SeriesInstanceUID == item.series_uid
     finally:
         pydicom.config.settings.reading_validation_mode = before
+
+
+@pytest.mark.parametrize(("hours", "said"), [(0, "20261120101500.000250"), (2, "20261120101500.000250+0200")])
+def test_a_findings_time_is_one_that_dcmtk_reads(hours: int, said: str) -> None:
+    """It takes +0000 for no offset that DICOM allows, and reads nothing of the report then."""
+    record = documented(timezone(timedelta(hours=hours)))
+    made = planned(record)[-1].build()
+    times = [element.value for element in made.iterall() if element.keyword == "DateTime"]
+    assert list(map(str, times)) == [said]
+    assert made.TimezoneOffsetFromUTC == f"+{hours:02d}00"
 
 
 def test_an_image_has_every_attribute_that_its_modules_demand() -> None:
