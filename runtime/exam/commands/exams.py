@@ -28,11 +28,12 @@ from runtime.exam.commands.common import (
 )
 from runtime.exam.commands.filters import fitting
 from runtime.exam.commands.persons import open_exam_of
+from runtime.exam.corrected import corrected
 from runtime.exam.describe import capture_line, exam_dict, summary_dict, summary_line
 from runtime.exam.disagreement import disagreements
 from runtime.exam.errors import ExamRefused, JournalDamaged
 from runtime.exam.icrop3 import EyeFindings
-from runtime.exam.infant import now_utc
+from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import ExamRecord, ExamSummary, Journal
 from runtime.exam.journal.orders import exams_on, infants_listed, orders_of_exams
 from runtime.exam.look_twice import said_of_today, said_otherwise
@@ -103,6 +104,21 @@ def _look_twice(ordered: Ordered | None) -> None:
         sys.stderr.write(f"runtime.exam: the worklist's {lost} could not be read and is left out of the exam\n")
     if ordered.status in FINISHED:
         sys.stderr.write(f"runtime.exam: look twice: the worklist says that this step is {ordered.status.lower()}\n")
+
+
+def _look_at_correction(
+    before: tuple[Infant, Order | None], ordered: Ordered | None, journal: Journal, exam_id: str
+) -> None:
+    """Say which fields are other than before, and what a person should look at as when an exam is opened."""
+    after = journal.infant(exam_id), journal.order(exam_id)
+    for told in corrected(before, after):
+        aside(f"runtime.exam: {told}")
+    _look_twice(ordered)
+    if ordered is not None and (others := [one for one in _made_on(ordered.order, journal) if one != exam_id]):
+        aside(f"runtime.exam: look twice: the order has exam {', '.join(others)} too")
+    if before[0] != after[0]:
+        for sentence in said_otherwise(after[0], (), journal, exam_id):
+            aside(f"runtime.exam: look twice: {printable(sentence)}")
 
 
 @contextmanager
@@ -219,6 +235,7 @@ def correct(options: Namespace) -> int:
             infant = None if options.infant is None else read_infant(options.infant, ordered)
             if ordered is not None and infant is None:
                 ordered.check_infant(journal.infant(options.exam))
+            before = journal.infant(options.exam), journal.order(options.exam)
             journal.amend(
                 options.exam,
                 infant=infant,
@@ -226,6 +243,7 @@ def correct(options: Namespace) -> int:
                 reason=options.reason,
                 operator=options.operator,
             )
+            _look_at_correction(before, ordered, journal, options.exam)
         else:
             now = journal.exam(options.exam).exam.capture(options.capture)
             eye, view = options.eye or now.eye, options.view or now.view

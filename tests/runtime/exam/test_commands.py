@@ -493,6 +493,50 @@ def test_an_order_from_the_worklist(cart: Cart, monkeypatch: pytest.MonkeyPatch)
     assert "ACC-8" not in report.read_text()
 
 
+def test_a_correction_names_the_fields_that_are_other_than_before(
+    cart: Cart, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = {"accession": "ACC-7", "step_id": "S-1", "referring_physician": "Who^Doctor", "description": "ROP"}
+    order, infant = cart.folder / "order.json", cart.folder / "infant.json"
+    order.write_text(json.dumps(first))
+    exam_id = cart.new("--order", str(order))
+    call = ["correct", exam_id, "--operator", "anna", "--reason", "wrong line"]
+
+    def said(*more: str) -> str:
+        common = ["--journal", str(cart.journal), "--key-file", str(cart.key)]
+        assert main([*call, *common, *more]) == 0
+        return capsys.readouterr().err
+
+    second = {"accession": "ACC-8", "step_id": "", "study_uid": "1.2.3", "description": "ROP"}
+    order.write_text(
+        json.dumps(second | {"unreadable": ["referring_physician"], "alike": "a twin", "status": "COMPLETED"})
+    )
+    told = said("--order", str(order))
+    assert "order: changed: accession number; new: study; no longer there: step, referring physician\n" in told
+    assert "the worklist's referring_physician could not be read and is left out" in told
+    assert "look twice: the worklist has a twin" in told
+    assert "look twice: the worklist says that this step is completed" in told
+    assert "infant: as before\n" in told
+    assert "order: as before\n" in said("--order", str(order))
+    infant.write_text(json.dumps(INFANT | {"name": "Secret^Zoë", "sex": "F", "birth_weight_g": 990}))
+    told = said("--infant", str(infant))
+    assert "infant: changed: name, birth weight; new: sex\n" in told
+    assert "Zo" not in told
+    order.write_text("{}")
+    assert "order: no longer there: accession number, study, description\n" in said("--order", str(order))
+
+
+def test_a_correction_to_an_order_of_another_exam_says_so(cart: Cart, capsys: pytest.CaptureFixture[str]) -> None:
+    order = cart.folder / "order.json"
+    order.write_text(json.dumps({"accession": "ACC-7"}))
+    first = cart.new("--order", str(order))
+    cart("close", "--operator", "anna")
+    second = cart.new()
+    call = ["correct", second, "--operator", "anna", "--reason", "wrong line", "--order", str(order)]
+    assert main([*call, "--journal", str(cart.journal), "--key-file", str(cart.key)]) == 0
+    assert f"look twice: the order has exam {first} too" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
