@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+
+if __name__ == "__main__":  # until `Stop` takes over, Ctrl-C ends the program as it does any other, without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from collections.abc import Sequence
 
 from device.streams import open_closed_streams
