@@ -66,6 +66,8 @@ def _pushed(
 ) -> Release:
     """Raises also `OSError`."""
     before = read_release(out, key)
+    kept = [p for p in before.packages if p.bundle_sha256 not in (bundle.sha256, *drop)] if before else []
+    _check_number(bundle, kept)
     name, size, sha256 = _packed(bundle, out)
     manifest = bundle.manifest
     package = Package(
@@ -79,7 +81,6 @@ def _pushed(
         follows=None if follows is None else tuple(follows),
         waves=tuple(waves),
     )
-    kept = [p for p in before.packages if p.bundle_sha256 not in (bundle.sha256, *drop)] if before else []
     release = Release(schema="rop.release/1", issue=1 + (before.issue if before else 0), packages=(*kept, package))
     body = release.model_dump_json(by_alias=True).encode() + b"\n"
     write_flushed(out / RELEASE, body + signature_line(body, key))
@@ -104,6 +105,18 @@ def _check_signed(bundle: Bundle, key: Ed25519PrivateKey) -> None:
     except (OSError, SignatureInvalid) as error:
         what = "has no signature" if isinstance(error, FileNotFoundError) else str(error)
         raise FleetError(f"bundle {bundle.path}: {what}; sign it: rop-build sign {bundle.path} --key KEY.pem") from None
+
+
+def _check_number(bundle: Bundle, kept: Sequence[Package]) -> None:
+    """Of two bundles with one number a cart takes one, by chance, and never the other after it."""
+    manifest = bundle.manifest
+    other = next((p for p in kept if (p.name, p.issue) == (manifest.name, manifest.issue)), None)
+    if other is not None:
+        raise FleetError(
+            f"bundle {bundle.path}: issue {manifest.issue} of {manifest.name} is {other.bundle_sha256[:12]}... in this "
+            f"release already; sign this one with a higher number, or, if no cart has that one yet, --drop "
+            f"{other.bundle_sha256}"
+        )
 
 
 def _packed(bundle: Bundle, out: Path) -> tuple[str, int, str]:

@@ -528,3 +528,18 @@ def test_a_report_names_nobody(means: Means, tmp_path: Path, one: Path, trials: 
     for name in (INFANT["name"], INFANT["infant_id"], "Anna Secret", exam):
         assert str(name) not in made
     assert json.loads(made)["outbox"] is not None
+
+
+def test_two_bundles_of_one_number_are_not_offered_together(one: Path, two: Path, tmp_path: Path, shelf: Path) -> None:
+    """Carts took one of them by its hash, and the other never: its number is no higher."""
+    again = bundle_folder(tmp_path / "again", version="2 again", issue=2)
+    push(one, shelf, KEY, follows=None, waves=ALL)
+    push(two, shelf, KEY, follows=None, waves=ALL)
+    before = sorted((path.name, path.read_bytes()) for path in shelf.iterdir())
+    with pytest.raises(FleetError, match=r"issue 2 of test is .* sign this one with a higher number, or, .* --drop"):
+        push(again, shelf, KEY, follows=None, waves=ALL)
+    assert sorted((path.name, path.read_bytes()) for path in shelf.iterdir()) == before
+    assert push(two, shelf, KEY, follows=None, waves=ALL).issue == 3  # itself, with other waves
+    release = push(again, shelf, KEY, follows=None, waves=ALL, drop=[sha256_of(two)])
+    assert [package.version for package in release.packages] == ["1", "2 again"]
+    assert push(bundle_folder(tmp_path / "o", name="o", version="1", issue=2), shelf, KEY, follows=None, waves=ALL)
