@@ -177,9 +177,8 @@ def _try(copy: Path, task: Task, passing: list[Passing]) -> str:
     place.write_bytes(task.mutation.apply(original))
     os.utime(place, (was.st_atime, next(_MOMENTS)))  # Python knows by time and size whether its bytecode is of this
     try:
-        if first and (found := _tested(copy, first)) != "survived":
-            return found
-        return _tested(copy, task.tests)
+        found = _tested(copy, first)
+        return _tested(copy, task.tests) if found == "survived" and len(first) < len(passing) else found
     finally:
         place.write_bytes(original)
         os.utime(place, (was.st_atime, int(was.st_mtime)))
