@@ -29,6 +29,8 @@ LONGEST_S = 10.0
 REMEDY = "make its repository again: python -m build_engines triton BUNDLE --out REPOSITORY"
 _WATCHER_S = 2.0
 _MESSAGE_LIMIT = 64 * 2**20
+SCORES_WITHIN = 0.02
+"""Probabilities of a server and the softmax of its logits: half precision rounds both by a tenth of that."""
 LARGEST_PEM = 4 << 20
 """Bytes of a file of certificates or of a key."""
 _OPTIONS = (
@@ -151,6 +153,7 @@ class TritonClient:
             )
         if sha256 != self.contract.bundle_sha256:
             raise self._other_bundle(sha256)
+        self._check_scores(found["probabilities"][0], found["logits"][0])
         return found
 
     def close(self) -> None:
@@ -270,6 +273,17 @@ class TritonClient:
         if mark is None:
             raise self._wrong(f"its answer does not say which bundle read; {REMEDY}")
         return mark
+
+    def _check_scores(self, probabilities: NDArray[Any], logits: NDArray[Any]) -> None:
+        """Both are of one softmax; what is not a number at all is refused for that, by whoever asked."""
+        with np.errstate(all="ignore"):
+            shares = np.exp(logits.astype(np.float64) - logits.max())
+            apart = float(np.abs(shares / shares.sum() - probabilities).max())
+        if apart > SCORES_WITHIN:
+            raise self._wrong(
+                f"its probabilities are not those of its logits (apart by {apart:.2f}, at most {SCORES_WITHIN}); "
+                f"{REMEDY}"
+            )
 
     def _wrong(self, problem: str) -> EngineError:
         return EngineError(f"{self._address}: {_short(problem, 400)}")

@@ -45,7 +45,8 @@ class ServerFault(Enum):
     OTHER_FRAME = "the answer to another frame"
     NO_FRAME = "answers that do not say to which frame"
     OTHER_PRECISION = "frames read in another precision than it said when it was checked"
-    SWAPPED = "the probabilities of the classes exchanged"
+    UNLIKE = "probabilities that are not those of the logits"
+    SWAPPED = "the classes exchanged, probabilities and logits"
 
 
 class FakeServer:
@@ -189,18 +190,20 @@ class FakeServer:
 
     def _tensors(self, inference: Inference) -> dict[str, Any]:
         """By name, as the fault wants them."""
-        probabilities = inference.probabilities.copy()
+        probabilities, logits = inference.probabilities.copy(), inference.logits
         if self.fault is ServerFault.NOT_A_NUMBER:
             probabilities[:] = np.nan
-        elif self.fault is ServerFault.SWAPPED:
+        elif self.fault in (ServerFault.UNLIKE, ServerFault.SWAPPED):
             probabilities = probabilities[::-1]
+        if self.fault is ServerFault.SWAPPED:
+            logits = logits[::-1]
         vessels = inference.vessels[np.newaxis, np.newaxis]
         if self.fault is ServerFault.VESSELS:
             vessels = np.full_like(vessels, np.nan)
         return {
             "vessels": vessels[..., :-1] if self.fault is ServerFault.OTHER_SHAPE else vessels,
             "probabilities": probabilities[np.newaxis],
-            "logits": inference.logits[np.newaxis],
+            "logits": logits[np.newaxis],
             ENCODED: None if inference.encoded is None else inference.encoded[np.newaxis],
             MARK: self._mark(),
         }

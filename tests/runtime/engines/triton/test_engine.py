@@ -113,6 +113,7 @@ CASES: dict[ServerFault, tuple[type[EngineError], bool, str]] = {
     ServerFault.NO_FRAME: (*LOST, "another frame's question, ''"),
     ServerFault.OTHER_PRECISION: (*LOST, "reads in fp16 now"),
     ServerFault.OTHER_BUNDLE: (*LOST, "is of bundle 000000000000"),
+    ServerFault.UNLIKE: (*LOST, r"are not those of its logits \(apart by 0\.80"),
     ServerFault.NO_MARK: (*LOST, "does not say which bundle read"),
 }
 
