@@ -12,6 +12,8 @@ from runtime.bench.judge.stats import block_length, drift, ratio_interval, runs_
 from runtime.percentiles import _at_most, percentile, samples_needed, upper_bound
 
 EXACT = 1e-12
+STUDENTS = 1e-10
+"""SciPy 1.15, the last for Python 3.10, gives Student's quantiles to eleven digits."""
 
 
 @pytest.mark.parametrize(("p", "needed"), [(50, 11), (90, 64), (95, 130), (99, 662), (99.9, 6636)])
@@ -135,7 +137,7 @@ def test_an_interval_of_runs_is_students() -> None:
         welch = oracle.ttest_ind(np.log(b), np.log(a), equal_var=False).confidence_interval(confidence)
         for expected, in_turns in ((paired, True), (welch, False)):
             found = runs_interval(a, b, confidence, in_turns=in_turns)
-            assert np.log([found.low, found.high]) == pytest.approx(tuple(expected), abs=EXACT)
+            assert np.log([found.low, found.high]) == pytest.approx(tuple(expected), abs=STUDENTS)
     same = runs_interval(a, a, 0.95, in_turns=True)
     assert (same.low, same.value, same.high) == (1, 1, 1)
 
