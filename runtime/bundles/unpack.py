@@ -72,7 +72,8 @@ class _Target:
         """Make a folder that an archive names by itself; the whole, as `.`, counts as often as it is named."""
         self._count()
         if name.strip("./"):
-            (self._folder / _checked(name)).mkdir(parents=True, exist_ok=True)
+            with _one_kind(name):
+                (self._folder / _checked(name)).mkdir(parents=True, exist_ok=True)
 
     def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
         """One file. size: as it was announced; what comes must be that much."""
@@ -89,11 +90,9 @@ class _Target:
         if size > free - SPARE_BYTES:
             raise OSError(28, f"{free // 2**20} MiB free, {name[:100]} needs {size // 2**20 + SPARE_BYTES // 2**20}")
         path = self._folder / relative
-        try:
+        with _one_kind(name):
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        except (FileExistsError, NotADirectoryError):
-            raise PackageRefused(f"package: {name[:100]!r} is a file and a folder at once; {HOW}") from None
         self._folders |= {path.parent, *(self._folder / parent for parent in relative.parents)}
         written = 0
         with open(descriptor, "wb") as file:
@@ -129,6 +128,15 @@ class _Target:
         if len(inside) == 1 and inside[0].is_dir():
             return inside[0]
         return self._folder
+
+
+@contextmanager
+def _one_kind(name: str) -> Iterator[None]:
+    """What the disk says of a name that is there already as the other kind."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError):
+        raise PackageRefused(f"package: {name[:100]!r} is a file and a folder at once; {HOW}") from None
 
 
 def _checked(name: str) -> PurePosixPath:

@@ -82,6 +82,8 @@ HOSTILE: dict[str, tuple[Member, ...]] = {
     "twice by form": (member("\u00e9"), member("e\u0301")),
     "file, then folder": (member("a"), member("a/b")),
     "folder, then file": (member("a/b"), member("a")),
+    "file, then a folder by itself": (member("a"), member("a", kind=tarfile.DIRTYPE)),
+    "file, then a folder in it": (member("a"), member("a/b", kind=tarfile.DIRTYPE)),
     "thousands": tuple(member(f"f{number}") for number in range(60)),
     "thousands of folders": tuple(member(f"f{number}", kind=tarfile.DIRTYPE) for number in range(60)),
     "thousands of roots": tuple(member("./", kind=tarfile.DIRTYPE) for _ in range(60)),
