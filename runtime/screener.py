@@ -56,6 +56,8 @@ class _Work:
     """What is known of a frame so far."""
 
     start: float
+    by_input: bool
+    """Whether what the networks are given also tells a repeated picture, whatever bytes it came in."""
     timings: Timings = field(default_factory=Timings)
     quality: Quality | None = None
     probabilities: dict[str, float] | None = None
@@ -67,8 +69,6 @@ class _Work:
     """Of its structure; it reads the frame's pixels, which are the camera's again once `screen` has returned."""
     image: UInt8Array | None = None
     """What the networks read, once they have."""
-    by_input: bool = False
-    """Whether what the networks are given also tells a repeated picture, whatever bytes it came in."""
     shown: Future[str] | None = None
     """SHA-256 of that, of a gradable frame: dark ones, made small, may be alike."""
 

@@ -377,6 +377,11 @@ def test_every_limit_and_every_measure_stands_in_the_table() -> None:
         ({"blank": 0.5, "detail": 1.0}, (BLURRED,)),  # what is blurred is blank, too
         ({"dark_third": 0.1, "brightness": 20.0}, (TOO_DARK,)),
         ({"dark_third": 0.1, "field_share": 0.4}, (FIELD,)),
+        ({"dark_third": 0.1, "brightness": 32.0}, (UNEVEN,)),  # bright enough, to the last digit
+        ({"dark_third": 0.1, "field_share": 0.5}, (UNEVEN,)),
+        ({"fields": 0.0, "field_share": 0.5}, (NOT_ONE,)),
+        ({"detail": 1.0, "brightness": math.nextafter(quality.DIM, 0)}, (TOO_DARK, BLURRED)),
+        ({"detail": 1.0, "brightness": quality.DIM}, (BLURRED,)),
         ({"brightness": 20.0, "detail": 1.0, "redness": 0.0}, (TOO_DARK, NOT_A_RETINA, BLURRED)),
     ],
 )

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from device.errors import Disconnected, FrameUnreadable, RepeatedFrame
 from device.frame import Frame
 from runtime import Budget, Bundle, Outcome, Screener
+from runtime import screener as screener_module
 from runtime.budget import Deadline
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.quality import COLOURS, NOT_ONE, TORN, QualityLimits, vessel_fraction
@@ -42,6 +43,15 @@ def test_a_good_frame_gives_a_whole_reading(bundle: Bundle, frame: Frame) -> Non
     assert set(line["timings_ms"]) == {"capture", "quality", "preprocess", "segment", "classify", "decide", "total"}
     assert all(value is not None for value in line["timings_ms"].values())
     assert "not for clinical use" in line["bundle"]["notice"]
+
+
+def test_a_stage_is_told_in_milliseconds(bundle: Bundle, frame: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
+    graded = screener_module.grade
+    monkeypatch.setattr(screener_module, "grade", lambda *given: (time.sleep(0.02), graded(*given))[1])
+    with Screener(bundle, engine=FakeEngine((0.9, 0.1))) as screener:
+        timings = screener.screen(frame).timings_ms
+    assert timings.quality is not None
+    assert 20 <= timings.quality < timings.total
 
 
 def test_at_the_threshold_it_refers(bundle: Bundle, frame: Frame) -> None:
