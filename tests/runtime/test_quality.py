@@ -382,6 +382,7 @@ def test_every_limit_and_every_measure_stands_in_the_table() -> None:
         ({"fields": 0.0, "field_share": 0.5}, (NOT_ONE,)),
         ({"detail": 1.0, "brightness": math.nextafter(quality.DIM, 0)}, (TOO_DARK, BLURRED)),
         ({"detail": 1.0, "brightness": quality.DIM}, (BLURRED,)),
+        ({"detail": 1.0, "brightness": 50.0, "redness": 0.0}, (TOO_DARK, NOT_A_RETINA, BLURRED)),  # worst first
         ({"brightness": 20.0, "detail": 1.0, "redness": 0.0}, (TOO_DARK, NOT_A_RETINA, BLURRED)),
     ],
 )
