@@ -143,6 +143,17 @@ def test_an_engine_that_hides_its_encoder_is_refused_in_one_line(write: Callable
     assert engine.closed
 
 
+@pytest.mark.parametrize("knows", [True, False], ids=["without the guard", "without the test"])
+def test_an_engine_that_hides_its_encoder_reads_where_nothing_asks_for_it(
+    write: Callable[[object], Bundle], bundle: Bundle, frame: Frame, knows: bool
+) -> None:
+    engine = Encoding(None)
+    engine.encodes = False
+    asked = write(content()) if knows else bundle
+    with Screener(asked, engine=engine, trust="off" if knows else Guard(bundle)) as screener:
+        assert screener.screen(frame).outcome is Outcome.NO_REFERRAL_FINDINGS
+
+
 UNUSABLE = {
     "not JSON": b"{",
     "of another graph": content(segmentation_sha256="0" * 64),

@@ -22,11 +22,12 @@ from runtime.bundle import Bundle, open_bundle
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.errors import BundleError, EngineAway, EngineError
 from runtime.outcome import Outcome
+from runtime.plans import find_plan
 from runtime.reading import FrameFacts, Quality, Reading
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.trust.drift import FEATURES, REFERENCE, WINDOW
-from runtime.trust.errors import SignatureRefused
+from runtime.trust.errors import SignatureRefused, SiteError
 from runtime.trust.guard import Guard
 from runtime.trust.selftest import SELF_TEST, ask, open_self_test
 from runtime.trust.site import MANIFEST_SIGNATURE, Site, open_site
@@ -34,6 +35,7 @@ from runtime.trust.watch import SPACING_S, open_watch
 from runtime.trust.words import trust_line
 from tests.bench.drift_false_alarms import reference_of
 from tests.pictures import retina
+from tests.runtime.engines.tensorrt.fake_plans import KEY, write_plans
 from tests.runtime.trust.conftest import public_pem, sign
 
 pytestmark = pytest.mark.usefixtures("without_draws")
@@ -111,6 +113,15 @@ def equipped(write_bundle: Write) -> Bundle:
 
 
 @pytest.fixture
+def signed_with_plans(write_bundle: Write, key: Ed25519PrivateKey) -> Bundle:
+    """Signed by the maker, who did not sign the plans in it."""
+    bundle = open_bundle(write_bundle())
+    sign(bundle.path / "manifest.json", bundle.path / MANIFEST_SIGNATURE, key)
+    write_plans(bundle, {"segmentation": b"segmentation plan", "classifier": b"classifier plan"})
+    return bundle
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 
@@ -156,6 +167,35 @@ def test_a_bundle_for_clinical_use_needs_a_site_also_in_a_program(write_bundle: 
     bundle = open_bundle(write_bundle(clinical_use=True))
     with pytest.raises(SignatureRefused, match="no site is configured that vouches for it"):
         Screener(bundle, engine=engine)
+    assert engine.closed
+
+
+def test_a_program_loads_an_engine_with_what_the_guard_watches(
+    signed_with_plans: Bundle, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan is another file than the graphs that were signed, and is looked at as it is loaded."""
+
+    def load(bundle: Bundle, *_: object) -> FakeEngine:
+        find_plan(bundle, KEY)
+        return FakeEngine()
+
+    monkeypatch.setattr(runtime.screener, "load_engine", load)
+    with pytest.raises(SignatureRefused, match=r"has no plan\.sig"):
+        Screener(signed_with_plans, engine="tensorrt", trust=Guard(signed_with_plans, open_site(trusted_keys=keys)))
+
+
+def test_a_program_asks_no_server_that_the_site_did_not_name(
+    equipped: Bundle, keys: Path, write_profile: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: pytest.fail("it was asked"))
+    site = open_site(write_profile(bundle_sha256=equipped.sha256, allow_unsigned=True), keys)
+    with pytest.raises(SiteError, match="the site's profile names none to read its frames"):
+        Screener(equipped, engine="triton://elsewhere:8001/retina", trust=Guard(equipped, site))
+
+
+def test_the_engine_stays_open_as_long_as_the_screener(equipped: Bundle, engine: FakeEngine) -> None:
+    with Screener(equipped, engine=engine):
+        assert not engine.closed
     assert engine.closed
 
 
@@ -256,11 +296,21 @@ def _with_a_spot(engine: FakeEngine) -> Callable[..., Any]:
     return infer
 
 
-def test_an_engine_that_is_wrong_from_the_start_gives_no_result(equipped: Bundle) -> None:
-    with Screener(equipped, engine=FakeEngine((0.8, 0.2)), trust=Guard(equipped)) as screener:
+@pytest.mark.parametrize("repeats", [False, True])
+def test_an_engine_that_is_wrong_from_the_start_gives_no_result(equipped: Bundle, repeats: bool) -> None:
+    """Known answers go before repeating itself, which an engine that is wrong does as well."""
+    with Screener(equipped, engine=FakeEngine((0.8, 0.2)), trust=Guard(equipped, repeats=repeats)) as screener:
         reading = screener.screen(frames()[0])
     assert reading.outcome is Outcome.NO_RESULT
     assert reading.reason == "self-test failed: frame 1: probability is off by 0.1, at most 0.01"
+
+
+def test_before_there_is_an_engine_nothing_is_due_and_nothing_is_said_of_it(bundle: Bundle, clock: Clock) -> None:
+    guard, engine = Guard(bundle, clock=clock), FakeEngine()
+    assert (guard.problem, guard.due, guard.facts(engine.facts).self_test.state) == ("", False, "none")
+    guard.engine_loaded(engine)
+    clock.now += 10 * 3600
+    assert not guard.due  # the bundle holds no self-test
 
 
 def test_an_engine_with_another_number_of_classes_fails(equipped: Bundle) -> None:
