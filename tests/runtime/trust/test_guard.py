@@ -529,8 +529,21 @@ def test_a_site_that_no_longer_stands_for_the_bundle_says_so(
     (equipped.path / MANIFEST_SIGNATURE).unlink()  # what counts is what was read when the bundle was opened
     assert guard.unvouched(site) == ""
     (keys / "maker.pem").write_bytes(public_pem(stranger))
-    assert guard.unvouched(open_site(None, keys)) != ""
-    assert guard.unvouched(replace(site, withdrawn=frozenset({equipped.sha256}))) != ""
+    assert "signed with key" in guard.unvouched(open_site(None, keys))
+    assert "withdrawn" in guard.unvouched(replace(site, withdrawn=frozenset({equipped.sha256})))
+
+
+def test_a_reading_says_how_its_plan_was_vouched_for(
+    signed_with_plans: Bundle, keys: Path, write_profile: Write
+) -> None:
+    profile = write_profile(bundle_sha256=signed_with_plans.sha256, allow_unsigned_plans=True)
+    guard = Guard(signed_with_plans, open_site(profile, keys))
+    facts = FakeEngine().facts
+    assert guard.facts(facts).plan is None
+    for sha256, state in ((find_plan(guard.bundle, KEY).sha256, "unsigned"), ("e" * 64, "unchecked")):
+        plan = guard.facts(replace(facts, plan_sha256=sha256)).plan
+        assert plan is not None
+        assert plan.state == state
 
 
 def test_an_engine_whose_answers_nobody_knows_must_repeat_them_where_it_is_asked_to(
