@@ -14,7 +14,8 @@ from runtime.dicom.orthography import lost_letters, misspelt
 _LATIN = {"latin_1", "iso8859_15", "iso_ir_148", *(f"iso8859_{n}" for n in (2, 3, 4))}
 _LATIN |= {f"iso_ir_{n}" for n in (101, 109, 110)}
 _OTHER = {"iso_ir_126", "iso_ir_127", "iso_ir_138", "iso_ir_144", "iso_ir_166"}
-_ASIAN = {"GB18030", "GBK", "shift_jis"}
+_KOREAN = {"euc_kr"}
+_ASIAN = {"GB18030", "GBK", "iso_ir_58", "GB2312", "shift_jis", *_KOREAN}
 _DRAWN_ALIKE = {"iso_ir_144": set("ABCEHIJKMOPSTXYaceijopsxy"), "iso_ir_126": set("ABEHIKMNOPTXYZov")}
 """Latin letters that stand in Cyrillic and Greek words for those drawn like them, as in PS3.5's own example."""
 _SURELY = 4
@@ -22,14 +23,15 @@ _SURELY = 4
 _OF_NAMES = set("\u00a0\u00b0\u00b4\u0384\u200e\u200f\u2013\u2014\u2018\u2019\u201c\u201d\u201e")
 """Signs beyond ASCII that names have: a space, apostrophes and what stands for them, quotes, dashes, 2° for a second
 twin, marks of the direction."""
-_LATIN_SIGNS = re.compile("(?<=[lL])\u00b7(?=[lL])|(?<=[\\w.])[\u00aa\u00ba]")
-"""Catalan's point, and Mª for María."""
+_LATIN_SIGNS = re.compile("(?<=[lL])\u00b7(?=[lL])|(?<=[\\w.])(?<![^\\W\\d_]{5})[\u00aa\u00ba](?![a-z])")
+"""Catalan's point, and Mª for María: what is cut is short."""
 _SYMBOLS = ("So", "Sm", "Sk", "Sc", "Pc")
 _WIDE = "\u309b\u309c"
 """Signs of Japan that stand by themselves; all the others that are no letters have wide forms, which names may have."""
-_EAST = "\u2e80-\u9fff\uf900-\ufaff\uff61-\uff9f"
+_EAST = "\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff61-\uff9f"
 _MIXED = re.compile(f"[a-z][{_EAST}]|[{_EAST}][a-z]")
-"""A small Latin letter at an ideograph or a kana; twins are called by capitals behind theirs."""
+"""A small Latin letter at an ideograph, a kana or a syllable of Hangul; twins are called by capitals behind theirs."""
+_HANGUL, _HANJA = re.compile("[\uac00-\ud7a3]"), re.compile("[\u4e00-\u9fff\uf900-\ufaff]")
 _TWIN = re.compile(r"(?<=[^\x00-\x7f]{2})[A-H]$|(?<=[^\x00-\x7f] )[A-H]$")
 """What a twin is called by, behind a name of another script than that of the letter."""
 _WORD = re.compile(r"[^\^=\s\-'\u2019.,()/0-9]+")
@@ -49,6 +51,9 @@ def misread(raw: bytes, text: str, encoding: str) -> bool:
         return not all(map(_of_a_name, text)) or _of_two_scripts(text, encoding) or _any_misspelt(text, encoding)
     if encoding in _ASIAN:
         strange = any(map(_symbol, text)) or _MIXED.search(text) is not None
+        strange |= encoding in _KOREAN and any(
+            _HANGUL.search(group) and _HANJA.search(group) for group in text.split("=")
+        )
         return strange or (encoding == "shift_jis" and _any_misspelt(text, encoding))
     return False
 

@@ -21,19 +21,30 @@ _ALPHABETS = tuple(
     )
 )
 _COMPANIONS = {
-    "latin_1": (("ðþ", "áéíóúýæöøðþ"), ("æ", "áéíóúýäåæöøüðþ")),
+    "latin_1": (("ðþ", "áéíóúýæöøðþ"), ("æ", "áéíóúýäåæöøüðþ"), ("šž", "áäåéíóôöõúüýšž")),
     "iso_ir_101": (
         ("đ", "čćđšž"),
         ("ăşţ", "ăâîşţçöü"),
         ("ąęłńśźż", "ąćčęěłńóřśšźżžäéöüß"),
         ("ďěĺľňŕřťů", "áäčćďéěëíĺľłńňóôöőŕřšśťúůüűýžźß"),
     ),
+    "iso8859_4": (
+        ("āēīģķļņŗ", "āčēģīķļņōŗšūžäöü"),
+        ("ąęėįų", "ąčęėįšųūž"),
+        ("đŋŧ", "áâäåčđŋöšŧž"),
+        ("ũĩĸ", "áâãêíîĩôúûũĸ"),
+        ("æø", "áäåæéíöøúüē"),
+    ),
     "iso_ir_148": (("ğşı", "çğıöşüâîû"), ("æ", "áéíóúäåæöøü")),
 }
 """Letters of few languages, with all those beyond ASCII that stand beside them in a word."""
 _NO_NORTH = re.compile("[^\\W\\d_]þ$|iæ$")
 """Ends of Turkish, Romanian and Croatian names that were read as Latin-1."""
-_COMPANIONS |= {"iso8859_15": _COMPANIONS["latin_1"], "iso8859_2": _COMPANIONS["iso_ir_101"]}
+_COMPANIONS |= {
+    "iso_ir_110": _COMPANIONS["iso8859_4"],
+    "iso8859_15": _COMPANIONS["latin_1"],
+    "iso8859_2": _COMPANIONS["iso_ir_101"],
+}
 _KANA_BEFORE_VOICE = "ｳｶｷｸｹｺｻｼｽｾｿﾀﾁﾂﾃﾄﾊﾋﾌﾍﾎ"
 _NO_GREEK = re.compile(r"ς[^\W\d_]|^[ΐΰ]")
 _LOST_ALPHA = re.compile("(?:^|[\\^=\\s-])\u2019[α-ωά-ώ]")

@@ -19,13 +19,17 @@ MEANT = {
         *("Müller^Zoë", "O´Brien^Sean", "D’Angelo^Zoë", "Ö^Åsa", "Bebé 2°^Núñez", "Þór^Óðinn", "Guðmundsdóttir^Þóra"),
         *("Ægir^Ísak", "Étienne^Éloïse", "Muñoz^Íñigo", "São João^Conceição", "Ó hÉigeartaigh^Áine", "Ñúñez^Mª Ángel"),
         *("Al·là^Òscar", "Ørsted^Kjærsti", "L’Œuvre^Zoé", "’t Hooft^Zoë", "MacÉamonn^Éire", "Ibáñez^BABY A"),
+        *("Dvorák^Tomáš", "Žižek^Ján", "Pérez^Fcoº Javier"),
     ],
     "ISO_IR 203": ["Lœffler^Zoë", "Škoda^Žofie"],
     "ISO_IR 101": [
         *("Łoś^Żółć", "Wałęsa^Łucja", "Gżegżółka^Źdźbło", "Dvořák^Žofie", "Šťastný^Jiří", "Müllerová^Čeňka"),
         *("Kőszegi^Győző", "Đorđević^Đurđa", "Ţîrlea^Ştefan", "Ľuboš^Ďuriš", "Ćwięk^Żaneta", "Ößmann^Jürgen"),
     ],
-    "ISO_IR 110": ["Bērziņš^Āris", "Žukauskaitė^Ūla", "Õunapuu^Ülle", "Šķēle^Ņina"],
+    "ISO_IR 110": [
+        *("Bērziņš^Āris", "Žukauskaitė^Ūla", "Õunapuu^Ülle", "Šķēle^Ņina", "Vaičiūnaitė^Žydrūnė", "Jurgėla^Ąžuolas"),
+        *("Jørgensen^Pær", "Müller^Zoé", "Sámmol^Máhtte Čáhci"),
+    ],
     "ISO_IR 148": ["Şahin^İpek", "Öztürk^Çağrı", "Ağaoğlu^Işıl", "Üçgül^Göğüş"],
     "ISO_IR 126": ["Διονυσιος", "Παπαδοπούλου^Άννα", "Οικονόμου^Ιωάννης", "ΠΑΠΑΣ^ΑΝΝΑ B", "Μαΐου^’Αννα", "Smith^ΑΝΝΑ"],
     "ISO_IR 127": ["قباني^لنزار", "عبد الله^محمد", "فاطمة^ليلى", "Ali^Layla=علي^ليلى"],
@@ -40,6 +44,8 @@ MEANT = {
         *("Wang^XiaoDong=王^小东B", "Müller^Zoë", "魏^伟", "Люкceмбypг", "买买提·艾力^张（大）", "𠮷^太", "䶮^㛃"),
     ],
     "GBK": ["张^三", "欧阳^小明", "魏^伟"],
+    "ISO 2022 IR 58": ["张^三", "欧阳^小明B"],
+    "ISO 2022 IR 149": ["홍^길동", "Hong^Gildong=洪^吉洞=홍^길동", "김^희중A"],
     "ISO_IR 192": ["Nguyễn Thị^Ngọc Ánh", "क्\u200dषेत्र^अनिल", "አበበ^ቢቂላ", "გელაშვილი^ნინო", "សុខ^ខ្មែរ"],
 }
 """Each name whole: how people of these places are called, with twins and what wards write into names."""
@@ -47,6 +53,7 @@ ENCODINGS = {"ISO_IR 100": "cp1252", "ISO_IR 101": "iso8859-2", "ISO_IR 126": "i
 ENCODINGS |= {"ISO_IR 138": "iso8859-8", "ISO_IR 144": "iso8859-5", "ISO_IR 13": "shift_jis", "ISO_IR 166": "tis-620"}
 ENCODINGS |= {"GB18030": "gb18030", "GBK": "gbk", "ISO_IR 203": "iso8859-15", "ISO_IR 110": "iso8859-4"}
 ENCODINGS |= {"ISO_IR 148": "iso8859-9", "ISO_IR 192": "utf-8"}
+ENCODINGS |= {"ISO 2022 IR 58": "gb2312", "ISO 2022 IR 149": "euc-kr"}
 OTHERS = [
     ("张^三", "gbk", "ISO_IR 100"),
     ("Zhang^San=张^三", "gb18030", "ISO_IR 100"),
@@ -94,6 +101,16 @@ OTHERS = [
     ("Kovačević^Ana", "iso8859-2", "ISO_IR 100"),
     ("Guðmundsdóttir^Þóra", "latin-1", "ISO_IR 101"),
     ("Guðmundsdóttir^Þóra", "latin-1", "ISO_IR 148"),
+    ("Müller^Zoë", "utf-8", "ISO 2022 IR 149"),
+    ("Müller^Zoë", "utf-8", "ISO 2022 IR 58"),
+    ("欧阳^小明", "gbk", "ISO 2022 IR 149"),
+    ("山田^太郎", "euc-jp", "ISO 2022 IR 149"),
+    ("Mureşan^Ilinca", "iso8859-2", "ISO_IR 100"),
+    ("Grigoraş^Ana", "iso8859-2", "ISO_IR 100"),
+    ("Kříž^Ondřej", "cp1250", "ISO_IR 100"),
+    ("Wałęsa^Łucja", "iso8859-2", "ISO_IR 110"),
+    ("Öztürk^Çağrı", "iso8859-9", "ISO_IR 110"),
+    ("Bērziņš^Āris", "cp1257", "ISO_IR 110"),
 ]
 
 
