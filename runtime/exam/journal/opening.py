@@ -15,6 +15,7 @@ from runtime.exam.journal.crypt import HOW, HOW_NEW, JournalKey, require_cryptog
 from runtime.exam.journal.database import Database, system_error
 from runtime.exam.journal.flush import flush
 from runtime.exam.journal.forward import bring_forward
+from runtime.exam.journal.keyring import FILE as KEYS_FILE
 from runtime.exam.journal.keyring import in_table
 from runtime.exam.journal.reader import JournalReader
 from runtime.exam.journal.reserve import Reserve
@@ -73,6 +74,7 @@ def prepare(journal: JournalReader, trail_of: Callable[[Secrets], Trail], *, che
         version = version_of(database.connection, name)
     if version < VERSION:
         if database.read_only:
+            _check_new(journal, name)
             raise JournalUnwritable(f"{name}: version {version} has to be brought to {VERSION} first; open it writable")
         _upgrade(journal, trail_of, name)
     told = journal.witness.read()  # first: another process may add events meanwhile
@@ -162,6 +164,7 @@ def _upgrade(journal: JournalReader, trail_of: Callable[[Secrets], Trail], name:
         version = version_of(connection, name)
         if version >= VERSION:
             return  # another process was quicker
+        _check_new(journal, name)
         line, trail = _bring_forward(journal, journal.key, trail_of, connection, version, name)
     trail.committed()
     with journal.database.naming():
@@ -169,6 +172,18 @@ def _upgrade(journal: JournalReader, trail_of: Callable[[Secrets], Trail], name:
         journal.witness.make(trail.end)
     if version:
         journal.database.truncate_log()  # what was plain is nowhere in the log either
+
+
+def _check_new(journal: JournalReader, name: str) -> None:
+    """Raise `JournalDamaged` where an empty database lies beside what a journal leaves: its log is gone."""
+    left = [file for file in (WITNESS_FILE, KEYS_FILE) if (journal.folder / file).exists()]
+    left += ["pictures"] if next(journal.images.folder.glob("*/*"), None) else []
+    with journal.database.naming():
+        if left and not version_of(journal.database.connection, name):  # looked at again: another process makes it
+            raise JournalDamaged(
+                f"{name}: {FILE} is empty beside its {' and '.join(left)}; it was copied without its log "
+                "(journal.sqlite3-wal), or is gone; bring back the whole folder, or begin a journal in another one"
+            )
 
 
 def _bring_forward(

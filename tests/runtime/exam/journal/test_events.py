@@ -382,6 +382,29 @@ def test_a_reading_that_was_altered_in_the_trail_is_not_shown(journal: Journal) 
         again.exam(exam_id)
 
 
+@pytest.mark.parametrize(
+    "left", [("journal.head",), ("journal.keys",), ("images",), ("journal.head", "journal.keys", "images")]
+)
+@pytest.mark.parametrize("file", ["without its log", "not at all"])
+def test_no_journal_is_begun_where_all_of_one_is_in_a_log_that_is_missing(
+    left: tuple[str, ...], file: str, journal: Journal, key: JournalKey, tmp_path: Path
+) -> None:
+    """A young journal's file is empty for as long as SQLite keeps the events in its log; a new one read as sound."""
+    exam_id = journal_exam(journal, [REFER], close=False)
+    part, whole = tmp_path / "part", tmp_path / "whole"
+    shutil.copytree(journal.folder, whole)
+    part.mkdir()
+    for name in (*left, *(["journal.sqlite3"] if file == "without its log" else [])):
+        (shutil.copytree if (whole / name).is_dir() else shutil.copy)(whole / name, part / name)
+    for _ in range(2):
+        with pytest.raises(JournalDamaged, match=r"is empty beside its .*copied without its log"):
+            Journal.open(part, key, create=True)
+        with pytest.raises(JournalDamaged, match="is empty beside its"):
+            Journal.open(part, key, read_only=True)
+    with Journal.open(whole, key) as copied:
+        assert copied.summary(exam_id).outcome is REFER
+
+
 def test_a_database_copied_without_its_log_is_not_sound(journal: Journal, key: JournalKey, tmp_path: Path) -> None:
     journal_exam(journal, [NRF])
     journal.database.checkpoint()
