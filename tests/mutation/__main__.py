@@ -38,6 +38,8 @@ LIBRARIES = ("numpy", "cv2", "pydantic", "pytest", "hypothesis", "cryptography.h
 QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 """Which says that a library was loaded before its own asserts could be rewritten."""
 PATIENCE_S = 600
+"""And of tests whose time is known at most `SLOWEST` times that, and a minute."""
+SLOWEST = 20
 _MOMENTS = itertools.count(10**9)
 
 
@@ -182,7 +184,8 @@ def _try(copy: Path, task: Task, passing: list[Passing], only_nearest: bool) -> 
     place.write_bytes(task.mutation.apply(original))
     os.utime(place, (was.st_atime, next(_MOMENTS)))  # Python knows by time and size whether its bytecode is of this
     try:
-        found = _tested(copy, first)
+        usual_s = sum(one.seconds for one in passing if one.test in first)
+        found = _tested(copy, first, patience_s=min(PATIENCE_S, 60 + SLOWEST * usual_s))
         told = found == "killed" or (found == "survived" and (only_nearest or len(first) == len(passing)))
         return found if told else _tested(copy, task.tests)  # `broken`, too, where what is imported ends at once
     finally:
@@ -190,12 +193,14 @@ def _try(copy: Path, task: Task, passing: list[Passing], only_nearest: bool) -> 
         os.utime(place, (was.st_atime, int(was.st_mtime)))
 
 
-def _tested(copy: Path, tests: tuple[str, ...], recorder: Recorder | None = None) -> str:
+def _tested(
+    copy: Path, tests: tuple[str, ...], recorder: Recorder | None = None, patience_s: float = PATIENCE_S
+) -> str:
     """recorder: watches them as the file stands, which is when Python may keep its bytecode."""
     child = os.fork()
     if child == 0:
         _test(copy, tests, recorder)
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:

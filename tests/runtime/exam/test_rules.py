@@ -19,6 +19,8 @@ from tests.runtime.exam.making import BUNDLE, RULES
 
 VIEWS = ", ".join(view.value for view in (View.NASAL, View.DISC, View.NASAL))
 
+PERSONS = {"excluders": "exclude a referral", "changers": "change a referral", "includers": "include a frame"}
+
 
 @pytest.mark.parametrize(
     ("changes", "said"),
@@ -36,6 +38,11 @@ VIEWS = ", ".join(view.value for view in (View.NASAL, View.DISC, View.NASAL))
         *(
             ({"retakes": value}, f"retakes: got {value}, expected 0 to {MOST_RETAKES}")
             for value in (-1, MOST_RETAKES + 1, True, False)
+        ),
+        *(
+            ({f"refer_{who}": value}, f"persons who {does}: got {value}, expected 1 or 2")
+            for who, does in PERSONS.items()
+            for value in (-1, 0, 3)
         ),
     ],
 )
@@ -61,6 +68,15 @@ def test_the_journal_gives_back_what_it_got(
     assert [type(value) for value in vars(again).values()] == [type(value) for value in vars(rules).values()]
     assert {type(view) for view in again.required_views} == {View}
     assert rules.to_dict() == kept
+
+
+@pytest.mark.parametrize("persons", [1, 2])
+def test_how_many_persons_is_kept_and_was_one_before_it_was_a_rule(persons: int) -> None:
+    counts = {f"refer_{who}": persons for who in PERSONS}
+    kept = dataclasses.replace(RULES, **counts).to_dict()  # type: ignore[arg-type]
+    assert ExamRules.from_dict(kept).to_dict() == kept
+    older = {name: value for name, value in kept.items() if name not in counts}
+    assert ExamRules.from_dict(older).to_dict() == kept | dict.fromkeys(counts, 1)
 
 
 def test_of_a_bundle_it_is_the_bundles_word_unless_a_site_said_another(bundle: Bundle) -> None:
