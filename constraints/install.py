@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +31,8 @@ PIN = re.compile(r"(?P<name>[A-Za-z0-9][\w.\-]*)==(?P<version>[^\s;\\]+)\s*(?:;\
 
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_DRY_RUN", "PIP_CONSTRAINT", "PIP_REQUIREMENT")
 """What would have pip install elsewhere, nothing, or something else; an index and its certificate stay as named."""
+OF_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONSTARTUP", "PYTHONINSPECT")
+"""What shows an environment's Python other packages (pip would not install what it sees there), or has pip fail."""
 WHOLE = (".build", ".test")
 """Stamps of the recipes that need what `unused.list` names: where one stands, a cart's recipe removes nothing."""
 
@@ -82,7 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         fits(options.venv)
         if options.recipe != "fits":
-            install(RECIPES[options.recipe], options.venv, options.wheelhouse)
+            with alone():
+                install(RECIPES[options.recipe], options.venv, options.wheelhouse)
     except CannotInstall as problem:
         print(problem, file=sys.stderr)  # noqa: T201
         return 2
@@ -90,6 +95,20 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{options.venv}: stopped, not whole; the same command goes on", file=sys.stderr)  # noqa: T201
         return 130
     return 0
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Two installations of one clone take turns: each would find the other's packages half written."""
+    with Path(__file__).open("rb") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another installation of this clone is at work: waiting for its end", file=sys.stderr)  # noqa: T201
+            fcntl.flock(held, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a file system without locks
+        yield
 
 
 def fits(venv: Path) -> None:
@@ -132,6 +151,7 @@ def install(recipe: Recipe, venv: Path, wheelhouse: Path | None = None) -> None:
     if recipe.whole:
         hashed = ["--require-hashes"] if "--hash=" in (HERE / recipe.lock).read_text(encoding="utf-8") else []
         run([*pip, "--no-deps", *hashed, "--requirement", str(HERE / recipe.lock)], plain, venv)
+        check_whole(recipe, pins, python)
         if recipe.more:
             run([*pip, "--constraint", everything, *requirements(recipe.more, core=False)], plain, venv)
         run([*pip, "--no-deps", "--editable", project], surroundings, venv)
@@ -273,6 +293,52 @@ def check_pins(recipe: Recipe, pins: dict[str, list[tuple[str, str]]], python: P
         )
 
 
+LACKS = """
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pip._vendor.packaging.requirements import Requirement
+from pip._vendor.packaging.utils import canonicalize_name
+pins, left_out = (line.split() for line in sys.stdin.read().splitlines())
+for pin in pins:
+    try:
+        asked = [Requirement(line) for line in distribution(pin).requires or ()]
+    except PackageNotFoundError:  # pinned for another Python or machine
+        continue
+    for one in asked:
+        name = canonicalize_name(one.name)
+        if name in left_out or one.marker is not None and not one.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            distribution(name)
+        except PackageNotFoundError:
+            print(pin, name)
+"""
+
+
+def check_whole(recipe: Recipe, pins: dict[str, list[tuple[str, str]]], python: Path) -> None:
+    """Refuse a list that is not whole, as one that was cut off: each package on it must find what it needs."""
+    lists = ["left-out.in", *(["no-openvino.in"] if recipe.lock == "cart-tensorrt.txt" else [])]
+    lines = [line for path in map(HERE.joinpath, lists) if path.exists() for line in path.read_text().splitlines()]
+    left_out = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+    asked = f"{' '.join(pins)}\n{' '.join(left_out)}\n"
+    told = subprocess.run(
+        [str(python), "-c", LACKS],
+        input=asked,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=own_environment(os.environ),
+    )
+    if told.returncode:
+        raise CannotInstall(f"{python}: cannot be asked what is installed ({last_line(told.stderr)}); remove it")
+    if told.stdout:
+        package, lacking = told.stdout.splitlines()[0].split()
+        raise CannotInstall(
+            f"{HERE / recipe.lock} is not whole: {package} needs {lacking}, which it does not pin; fetch it again "
+            "(git checkout constraints) or write it (make constraints)"
+        )
+
+
 def make(venv: Path, *, system: bool = False) -> Path:
     """The environment's Python; the environment is made first where there is none.
 
@@ -287,20 +353,38 @@ def make(venv: Path, *, system: bool = False) -> Path:
                 f"{venv} does not see the system's packages, as this one must: name another folder "
                 f"(make VENV=.venv-jetson jetson) or remove this one (rm -r {venv})"
             )
+        bring_pip(python)
         return python
+    was_there = venv.exists()
     command = [sys.executable, "-m", "venv", *(["--system-site-packages"] if system else []), str(venv)]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode or not python.exists():
         told = made.stdout + made.stderr
-        if "ensurepip" in told:
-            raise CannotInstall(f"{sys.executable} has no ensurepip; install it: apt-get install python3-venv")
+        if not was_there:
+            shutil.rmtree(venv, ignore_errors=True)  # half an environment would pass for one at the next call
+        if "ensurepip" in told or "No module named venv" in told:
+            raise CannotInstall(
+                f"{sys.executable} cannot make environments (no venv, or no ensurepip); install them: "
+                "apt-get install python3-venv"
+            )
         raise CannotInstall(explain(told) or f"{venv}: cannot be made: {last_line(told)}")
     return python
 
 
+def bring_pip(python: Path) -> None:
+    """An environment that was stopped while it was made, or made by uv, has no pip; where there is none to bring,
+    `check_pins` says so."""
+    plain = own_environment(os.environ)
+    if subprocess.run(
+        [str(python), "-c", "import pip._internal"], capture_output=True, env=plain, check=False
+    ).returncode:
+        subprocess.run([str(python), "-m", "ensurepip"], capture_output=True, env=plain, check=False)
+
+
 def own_environment(given: Mapping[str, str]) -> dict[str, str]:
     """The user's environment without what would keep pip from installing the pins into the virtual environment."""
-    return {name: value for name, value in given.items() if name not in ELSEWHERE} | {"PIP_USER": "0"}
+    kept = {name: value for name, value in given.items() if name not in (*ELSEWHERE, *OF_PYTHON)}
+    return kept | {"PIP_USER": "0"}
 
 
 def run(command: list[str], surroundings: Mapping[str, str], venv: Path) -> None:
@@ -354,7 +438,7 @@ def explain(told: str) -> str:
 def last_line(told: str) -> str:
     """The last line that says something, an error where there is one."""
     lines = [line.strip() for line in told.splitlines() if line.strip()] or ["nothing was said"]
-    errors = [line for line in lines if line.lower().startswith("error")]
+    errors = [line for line in lines if line.lower().startswith("error") and not line.endswith("Exception:")]
     return (errors or lines)[-1]
 
 

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -74,11 +76,12 @@ def environment(empty: Path) -> Path:
     return empty
 
 
-def wheel(folder: Path, version: str) -> None:
+def wheel(folder: Path, version: str, needs: str = "") -> None:
     with zipfile.ZipFile(folder / f"tiny-{version}-py3-none-any.whl", "w") as file:
         info = f"tiny-{version}.dist-info"
         file.writestr("tiny.py", "")
-        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
+        needed = f"Requires-Dist: {needs}\n" if needs else ""
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n{needed}")
         file.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
@@ -150,6 +153,77 @@ def test_what_pip_is_told_elsewhere_keeps_nothing_out_of_the_environment(
     ]
     assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() == "2.5"
     assert not (project / "elsewhere").exists()
+
+
+def test_packages_that_only_the_callers_python_sees_are_installed_all_the_same(
+    project: Path, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip would say of them that they are there, and they are gone with the caller's PYTHONPATH."""
+    elsewhere = project / "elsewhere"
+    with zipfile.ZipFile(project / "wheels" / "tiny-2.5-py3-none-any.whl") as file:
+        file.extractall(elsewhere)
+    monkeypatch.setenv("PYTHONPATH", str(elsewhere))
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    install.RECIPES["cart"] = install.Recipe("all.txt", extras=("some",), project=False)
+    assert install.main(["cart", "--venv", str(environment)]) == 0
+    assert list(environment.glob("lib/python*/site-packages/tiny.py"))
+
+
+def test_a_list_that_was_cut_off_is_refused(
+    project: Path, environment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What setup.cfg asks for stands on it, what that needs stood on a line that is gone."""
+    (project / "wheels" / "tiny-2.5-py3-none-any.whl").unlink()
+    wheel(project / "wheels", "2.5", needs="Other.Package>=1")
+    said = line_of(environment, capsys)
+    assert "all.txt is not whole: tiny needs other-package, which it does not pin; fetch it again" in said
+    (project / "constraints" / "left-out.in").write_text('# not wanted\nother-package ; python_version < "3.10"\n')
+    pins = install.read_pins(project / "constraints" / "all.txt")
+    install.check_whole(install.Recipe("all.txt"), pins, environment / "bin" / "python")
+
+
+def test_an_environment_that_was_stopped_before_its_pip_came_gets_one(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    python = install.make(tmp_path / "venv")
+    subprocess.run([str(python), "-m", "pip", "--version"], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_where_no_environment_can_be_made_none_is_left(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Debian's Python without python3-venv: it makes the folder and its Python first."""
+    python = project / "python-of-debian"
+    python.write_text(
+        f'#!/bin/sh\n{sys.executable} -m venv --without-pip "$3"\n'
+        "echo 'The virtual environment was not created successfully because ensurepip is not available.'\nexit 1\n"
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert "apt-get install python3-venv" in line_of(project / ".venv", capsys)
+    assert not (project / ".venv").exists()
+
+
+def test_two_installations_of_one_clone_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[Path] = []
+    said = ""
+    monkeypatch.setattr(install, "install", lambda recipe, venv, wheelhouse: done.append(venv))
+    second = threading.Thread(target=install.main, args=(["cart", "--venv", str(tmp_path / "venv")],))
+    with install.alone():
+        second.start()
+        while "another installation of this clone is at work" not in said:
+            assert second.is_alive()
+            said += capsys.readouterr().err
+            time.sleep(0.01)
+        assert not done
+    second.join()
+    assert done == [tmp_path / "venv"]
+
+
+def test_of_a_fault_of_pip_itself_the_last_line_is_said() -> None:
+    told = "Collecting tiny\nERROR: Exception:\nTraceback (most recent call last):\n  File x\nValueError: broken\n"
+    assert install.last_line(told) == "ValueError: broken"
 
 
 def test_what_builds_the_project_is_pinned_also_from_a_folder_with_a_space(
