@@ -30,7 +30,8 @@ FINDINGS = {Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS}
 
 
 def test_a_good_frame_gives_a_whole_reading(bundle: Bundle, frame: Frame) -> None:
-    with Screener(bundle, engine=FakeEngine((0.9, 0.1))) as screener:
+    with Screener(bundle, engine=(engine := FakeEngine((0.9, 0.1)))) as screener:
+        assert (screener.facts, screener.explains) == (engine.facts, engine.explains)
         reading = screener.screen(frame)
     assert reading.outcome is Outcome.NO_REFERRAL_FINDINGS
     assert reading.probabilities == pytest.approx({"no_ridge": 0.9, "ridge": 0.1})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -141,7 +142,7 @@ def test_a_reading_says_who_stands_for_it_and_that_the_self_test_passed(equipped
     assert line["outcome"] == "NO_REFERRAL_FINDINGS"
     assert line["trust"]["bundle"] == {"state": "unchecked", "by": None, "key": None}
     assert line["trust"]["self_test"]["state"] == "passed"
-    assert line["trust"]["self_test"]["at"] is not None
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", line["trust"]["self_test"]["at"])
     assert line["trust"]["drift"]["state"] == "gathering"
     assert line["trust"]["plan"] is line["trust"]["site"] is None
 
