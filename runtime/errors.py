@@ -5,6 +5,7 @@ ScreeningError
 |-- EngineError             a backend that is missing, cannot load, or fails while it runs
 |   |-- IncompatiblePlan    a plan for another GPU, library version or bundle
 |   `-- EngineAway          the machine that runs the networks cannot be asked now
+|       `-- AnswerUnusable  it answered, and not as it must
 |-- DeadlineMissed          a stage did not finish inside the budget
 |-- OutputError             results cannot be written
 `-- ConfigUnusable          the cart's cart.toml cannot be read, or a key of it is wrong
@@ -31,6 +32,10 @@ class IncompatiblePlan(EngineError):
 
 class EngineAway(EngineError):
     """The machine that runs the networks cannot be asked now: lost, full, or back and not tested yet."""
+
+
+class AnswerUnusable(EngineAway):
+    """It answered, and what came is no result: another bundle's, damaged, of another shape. It is taken for lost."""
 
 
 class DeadlineMissed(ScreeningError):

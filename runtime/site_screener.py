@@ -41,21 +41,31 @@ def screener_for(
     drift_file: keeps the watch for drift between two starts. repeats: have an engine without known answers repeat
     itself. gates, occlusion: see `Screener`. Raises what `Guard` and `Screener` raise.
     """
+
+    def guarded(guard: Guard, engine: str | Engine) -> Screener:
+        return Screener(
+            bundle,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            budget=budget,
+            reject_repeats=reject_repeats,
+            threshold=threshold,
+            trust=guard,
+            gates=gates,
+            occlusion=occlusion,
+        )
+
     guard = Guard(bundle, site, drift_file=drift_file, repeats=repeats)
     if isinstance(engine, str) and is_address(engine):
         engine = _served(site, guard, engine, precision, threads, threshold)
-    return Screener(
-        bundle,
-        engine=engine,
-        precision=precision,
-        threads=threads,
-        budget=budget,
-        reject_repeats=reject_repeats,
-        threshold=threshold,
-        trust=guard,
-        gates=gates,
-        occlusion=occlusion,
-    )
+    try:
+        return guarded(guard, engine)
+    except EngineAway as error:  # lost while it was tested: no wrong answer, which is another error
+        if not isinstance(engine, ReadsHere):
+            raise
+        guard = Guard(bundle, site, drift_file=drift_file, repeats=repeats)
+        return guarded(guard, _instead(load_engine(guard.bundle, "auto", "auto", threads), error))
 
 
 def _served(
@@ -73,9 +83,7 @@ def _served(
     try:
         server = load_engine(guard.bundle, address, precision, threads)
     except EngineAway as error:
-        until = "until this program is started again"
-        here.facts = replace(here.facts, why=f"{error}; {ALLOWED}, {until}; {here.facts.why}")
-        return here
+        return _instead(here, error)
     except BaseException:
         here.close()
         raise
@@ -88,3 +96,9 @@ def _served(
         both.close()
         raise
     return both
+
+
+def _instead(here: Engine, error: EngineAway) -> Engine:
+    """This machine's engine alone, which says so."""
+    here.facts = replace(here.facts, why=f"{error}; {ALLOWED}, until this program is started again; {here.facts.why}")
+    return here

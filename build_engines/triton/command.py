@@ -65,7 +65,7 @@ def _told(written: Written, settings: Settings) -> list[str]:
     return [
         f"{written.repository}: model {written.name} version {written.version}, {settings.backend}, "
         f"{settings.precision}{batches}; {len(written.models)} models",
-        f"serve it: tritonserver --model-repository={written.repository.resolve()}",
+        f"serve it: tritonserver --model-repository={written.repository.resolve()} --disable-auto-complete-config",
         f"read by it: --engine triton://HOST:8001/{written.name}",
     ]
 

@@ -7,7 +7,9 @@ bundle, and nothing is switched. No program goes back twice by itself.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,11 +26,12 @@ from runtime.errors import BundleError, EngineError, ScreeningError
 from runtime.slots import default_slots, is_slots
 from runtime.trust.site import open_site
 
-STARTS = "starts.json"
+STARTS, STARTS_LOCK = "starts.json", ".starts.lock"
 STARTS_SCHEMA = "rop.starts/1"
 LIMIT_BYTES = 64 * 1024
 MOST_STARTS = 3
 LASTING_S = 60.0
+LOCK_WAIT_S = 10.0
 WENT_BACK = "went back: "
 """How the reason begins where a program went back by itself."""
 WINDOW_S = 3600.0
@@ -124,8 +127,28 @@ def go_back(program: Program, why: str, say: Callable[[str], None]) -> bool:
 
 def forget_starts(folder: Path) -> None:
     """No start counts any more: another bundle is active. Never raises."""
-    with suppress(OSError):
+    with suppress(OSError), _alone(folder):
         (folder / STARTS).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One program at a time reads and writes the starts; the kernel frees the lock. Raises `OSError`, also where a
+    program holds it for long, which must keep no cart from starting."""
+    descriptor = os.open(folder / STARTS_LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        until = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class _Starts:
@@ -138,17 +161,22 @@ class _Starts:
 
     def begin(self) -> int:
         """Count this start; how many there are now that did not last, this one included."""
-        counts, now = self._read(), time.time()
-        recent = [at for at in counts.get(self._program, []) if abs(now - at) < WINDOW_S]
-        recent = [*recent, now][-MOST_STARTS - 1 :]
-        self._write({**counts, self._program: recent})
+        try:
+            with _alone(self._path.parent):
+                counts, now = self._read(), time.time()
+                recent = [at for at in counts.get(self._program, []) if abs(now - at) < WINDOW_S]
+                recent = [*recent, now][-MOST_STARTS - 1 :]
+                self._write({**counts, self._program: recent})
+        except OSError:
+            return 0
         return len(recent)
 
     def forget(self) -> None:
         """The program lasts, or ended as it should."""
         if self.counting:
             self.counting = False
-            self._write({**self._read(), self._program: []})
+            with suppress(OSError), _alone(self._path.parent):
+                self._write({**self._read(), self._program: []})
 
     def _read(self) -> dict[str, list[float]]:
         try:
@@ -159,5 +187,4 @@ class _Starts:
             return {}
 
     def _write(self, counts: dict[str, list[float]]) -> None:
-        with suppress(OSError):
-            write_flushed(self._path, json.dumps({"schema": STARTS_SCHEMA, "starts": counts}).encode() + b"\n")
+        write_flushed(self._path, json.dumps({"schema": STARTS_SCHEMA, "starts": counts}).encode() + b"\n")

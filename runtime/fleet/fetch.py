@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from http.client import HTTPException
 from pathlib import Path
+from threading import Thread
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -17,7 +21,11 @@ from runtime.fleet.errors import FleetError
 from runtime.tls import NOT_OF_HOSPITALS, why_refused
 
 TIMEOUT_S = 30.0
-"""Of each wait, not of the whole: a slow line may take its time."""
+"""Of each wait for bytes."""
+BEGIN_S = 120.0
+"""Until the server has begun to answer, and from then on before its pace is looked at."""
+LEAST_BYTES_S = 8 * 1024
+"""In the mean: a slow line may take its time, and a server that drips takes nobody's: 100 MiB in at most 3.6 hours."""
 CHUNK = 1024 * 1024
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -60,16 +68,41 @@ class PackageSource:
             much = "more" if got > size else str(got)
             raise FleetError(f"{self.where}/{name}: {much} bytes, expected {size}; it is tried again next time")
 
+    def _begun(self, address: str) -> Any:
+        """The server's answer, once it has begun. Raises `OSError` and what `urllib` raises."""
+        begun: Future[Any] = Future()
+
+        def ask() -> None:
+            try:
+                answer = self._opener.open(address, timeout=TIMEOUT_S)
+            except BaseException as error:
+                begun.set_exception(error)
+            else:
+                begun.set_result(answer)
+
+        Thread(target=ask, name="fetch", daemon=True).start()  # a wait for each byte of a header bounds no header
+        try:
+            return begun.result(BEGIN_S)
+        except FutureTimeout:
+            begun.add_done_callback(_closed)
+            raise OSError(f"no answer in {BEGIN_S:g} s; look at the server") from None
+
     def _chunks(self, name: str, most: int) -> Iterator[bytes]:
         """Not more than one chunk over `most` bytes."""
         try:
             if not self._web:
                 yield from _file_chunks(Path(self.where) / name, most)
                 return
-            with self._opener.open(f"{self.where}/{name}", timeout=TIMEOUT_S) as answer:
-                got = 0
-                while got <= most and (chunk := answer.read(CHUNK)):
+            with self._begun(f"{self.where}/{name}") as answer:
+                got, begun = 0, time.monotonic()
+                while got <= most and (chunk := answer.read1(CHUNK)):
                     got += len(chunk)
+                    took_s = time.monotonic() - begun
+                    if took_s > BEGIN_S and got < LEAST_BYTES_S * (took_s - BEGIN_S):
+                        raise OSError(
+                            f"too slow: {got} bytes in {took_s:.0f} s, expected {LEAST_BYTES_S} a second; look at the "
+                            f"line and the server"
+                        )
                     yield chunk
         except urllib.error.HTTPError as error:
             raise FleetError(f"{self.where}/{name}: the server answers {error.code}; it is tried again") from None
@@ -78,6 +111,12 @@ class PackageSource:
             if isinstance(why, ssl.SSLError):
                 why, _, _ = why_refused(why, urlsplit(self.where).hostname or "", self._context).partition(";")
             raise FleetError(f"{self.where}/{name}: cannot be read ({why}); it is tried again next time") from None
+
+
+def _closed(late: Future[Any]) -> None:
+    """An answer that nobody waits for any more."""
+    if late.exception() is None:
+        late.result().close()
 
 
 def _file_chunks(path: Path, most: int) -> Iterator[bytes]:

@@ -26,6 +26,8 @@ from runtime.slots import installed
 PULLING = ".pulling"
 PULLED = "pulled.json"
 PULLED_SCHEMA = "rop.pulled/1"
+MOST_TOLD = 3
+"""Packages of a release that a pull which takes none says something of."""
 BY_PULL = "pulled, release "
 """How the reason begins why a pulled bundle is active."""
 
@@ -82,9 +84,17 @@ def _pull(means: Means, source: PackageSource, only_install: bool, now: datetime
             active = BundleInUse(used.sha256, used.manifest.name, used.manifest.issue)
     # Also where the list of what was left could not be written, or is younger than the switch.
     passed = [state.previous] if state is not None and state.previous is not None else []
-    package = release.next_for(means.station, active, now, [*passed, *left_bundles(means.folder)])
+    passed += left_bundles(means.folder)
+    package = release.next_for(means.station, active, now, passed)
     if package is None:
-        return Pulled("nothing", "nothing for this cart now", release=release.issue)
+        why = [
+            f"{one.name} {one.version} ({one.bundle_sha256[:12]}) "
+            + release.kept_back(one, means.station, active, now, passed)
+            for one in sorted(release.packages, key=lambda one: -one.issue)
+        ]
+        shown = [*why[:MOST_TOLD], *([f"{len(why) - MOST_TOLD} more"] if len(why) > MOST_TOLD else [])]
+        words = ": ".join(["nothing for this cart now", *(["; ".join(shown)] if shown else [])])
+        return Pulled("nothing", words, release=release.issue)
     named = f"{package.name} {package.version} ({package.bundle_sha256[:12]})"
     try:
         _install(means, source, package)

@@ -66,6 +66,11 @@ class Package(_Part):
         place = place_of(station, self.bundle_sha256)
         return any(wave.begins <= now and place < wave.percent for wave in self.waves)
 
+    def turn_of(self, station: str, now: datetime) -> datetime | None:
+        """When the next wave begins that a cart is in; None where none is to come."""
+        place = place_of(station, self.bundle_sha256)
+        return min((wave.begins for wave in self.waves if wave.begins > now and place < wave.percent), default=None)
+
     def may_follow(self, active: str | None) -> bool:
         """Whether it may come after the bundle that is active on a cart."""
         return self.follows is None or (active is not None and active in self.follows)
@@ -101,17 +106,28 @@ class Release(_Part):
 
         passed: bundles that this cart went away from, which it does not take again by itself.
         """
-        sha256 = None if active is None else active.sha256
-        fitting = [
-            package
-            for package in self.packages
-            if package.bundle_sha256 != sha256
-            and package.bundle_sha256 not in passed
-            and package.may_follow(sha256)
-            and package.open_for(station, now)
-            and (active is None or package.name != active.name or package.issue > active.issue)
-        ]
+        fitting = [package for package in self.packages if not self.kept_back(package, station, active, now, passed)]
         return max(fitting, key=lambda package: (package.issue, package.bundle_sha256), default=None)
+
+    @staticmethod
+    def kept_back(
+        package: Package, station: str, active: BundleInUse | None, now: datetime, passed: Sequence[str] = ()
+    ) -> str:
+        """Why this cart does not take a package now, in words that follow the package's name; "" where it may."""
+        sha256 = None if active is None else active.sha256
+        if package.bundle_sha256 == sha256:
+            return "is in use"
+        if package.bundle_sha256 in passed:
+            return "is one that this cart left; activate it by hand to have it again"
+        if active is not None and package.name == active.name and package.issue <= active.issue:
+            return f"has number {package.issue}, the one in use has {active.issue}"
+        if not package.may_follow(sha256):
+            before = ", ".join(one[:12] for one in package.follows or ()) or "none"
+            return f"follows {before}, in use is {'none' if sha256 is None else sha256[:12]}"
+        if package.open_for(station, now):
+            return ""
+        turn = package.turn_of(station, now)
+        return "is for other carts, by its waves" if turn is None else f"is for this cart from {turn.isoformat()}"
 
 
 def place_of(station: str, bundle_sha256: str) -> float:

@@ -81,6 +81,12 @@ class WorkFolder:
                 found = json.load(file)
             except ValueError:
                 found = {}
+        if isinstance(found, dict) and found.get("schema") != run.get("schema"):
+            raise RereadError(
+                f"{self.folder}: holds a run that was cut off, of another version of this software "
+                f"({str(found.get('schema', 'unknown'))[:40]}, this one writes {run['schema']}), and cannot be gone on "
+                f"with here; finish it with that version, remove the folder, or name another --out"
+            )
         other = [name for name in run if found.get(name) != run[name]] if isinstance(found, dict) else ["everything"]
         if other:
             raise RereadError(

@@ -16,6 +16,7 @@ import numpy as np
 
 from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from runtime.arrays import UInt8Array
+from runtime.errors import EngineAway
 from runtime.manifest import NETWORKS
 from runtime.preprocess import network_input
 from runtime.trust.selftest import EngineAnswer, ask
@@ -35,7 +36,7 @@ def drawn_problem(bundle: Bundle, engine: Engine, seed: int | None = None) -> st
     """Why the engine's answers to drawn frames are wrong, "" when they are right, or when nothing can tell.
 
     Nothing can where the bundle holds no fp32 graphs or OpenVINO is not installed; the reference itself need not be
-    asked. seed: of the draw, None is one that nobody knows. Never raises.
+    asked. seed: of the draw, None is one that nobody knows. Raises `EngineAway`, and nothing else.
     """
     reference = _reference(bundle, engine)
     if reference is None:
@@ -45,6 +46,8 @@ def drawn_problem(bundle: Bundle, engine: Engine, seed: int | None = None) -> st
         got = [ask(engine, frame) for frame in frames]
         with reference() as other:
             wanted = [ask(other, frame) for frame in frames]
+    except EngineAway:
+        raise
     except Exception as error:  # whatever it is, nobody can say that the engine is right
         return f"drawn frames could not be read: {type(error).__name__}: {error}"
     return _difference(got, wanted)

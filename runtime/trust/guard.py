@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.errors import BundleError, EngineAway, EngineError, ScreeningError
+from runtime.errors import AnswerUnusable, BundleError, EngineAway, EngineError, ScreeningError
 from runtime.reading import DriftFacts, SelfTestFacts, Signature, TrustFacts
 from runtime.trust.drawn import drawn_problem
 from runtime.trust.selftest import RepeatTest, SelfTest, open_self_test
@@ -88,7 +89,8 @@ class Guard:
         """The first self-test of an engine: after each loading, before any frame.
 
         threshold: in force, None is the bundle's. Raises `BundleError` when the bundle's test does not fit, or when a
-        configured site's bundle has none that knows what has to be referred.
+        configured site's bundle has none that knows what has to be referred; `EngineAway` where the machine that runs
+        the networks was lost meanwhile, and another `EngineError` where it answered and not as it must.
         """
         self._state = SelfTestFacts("none")
         self._self_test = open_self_test(self.bundle, engine.facts.precision, threshold)
@@ -97,13 +99,20 @@ class Guard:
             self._self_test = RepeatTest()
         if self.site.keys is not None:
             self._check_known()
-        self.test(engine)
-        if self._known and self._state.state == "none" and not self.problem:
-            raise EngineError(
-                f"{engine.facts.backend}: was lost while it was tested; look at the server and start again"
-            )
-        if self.site.keys is not None and not self.problem and (reason := drawn_problem(self.bundle, engine)):
-            self._failed(reason)
+        try:
+            self._test(engine)
+            if self.site.keys is not None and not self.problem:
+                with engine.testing():  # nothing else may answer in its place
+                    reason = drawn_problem(self.bundle, engine)
+                if reason:
+                    self._failed(reason)
+        except AnswerUnusable as error:
+            raise EngineError(f"{engine.facts.backend}: failed while it was tested: {error}") from None
+        except EngineAway as error:
+            if self._known:
+                raise EngineAway(
+                    f"{engine.facts.backend}: was lost while it was tested: {error}; start again when it is there"
+                ) from None
         if not self.problem:
             self.site.note_used(self.bundle, self._signature)
 
@@ -122,13 +131,15 @@ class Guard:
 
         An engine that cannot be asked now stays `untested`, and due.
         """
+        with suppress(EngineAway):
+            self._test(engine)
+
+    def _test(self, engine: Engine) -> None:
+        """Raises `EngineAway`, before anything is known."""
         if self.problem:
             return
-        try:
-            with engine.testing():
-                reason = "" if self._self_test is None else self._self_test.run(engine)
-        except EngineAway:
-            return
+        with engine.testing():
+            reason = "" if self._self_test is None else self._self_test.run(engine)
         if self._self_test is None:
             return
         self._tested = self._clock()

@@ -15,17 +15,19 @@ from device.frame import Frame
 from runtime import engines
 from runtime.bundle import Bundle
 from runtime.daemon.model import open_model
-from runtime.engines.base import Backend
+from runtime.engines.base import Backend, Engine
 from runtime.engines.triton.fake import FakeServer, ServerFault
 from runtime.errors import EngineAway, EngineError
 from runtime.exam.commands.common import open_screener
 from runtime.outcome import Outcome
+from runtime.preprocess import network_input
 from runtime.read_here import ALLOWED, REST_S
 from runtime.screen.__main__ import main as screen
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.trust.errors import SiteError
 from runtime.trust.guard import Guard
+from runtime.trust.selftest import SelfTest, ask
 from runtime.trust.site import MANIFEST_SIGNATURE, Site, open_site
 from tests.pictures import retina
 from tests.runtime.trust.conftest import (  # noqa: F401 (fixtures)
@@ -248,6 +250,78 @@ def test_without_a_server_at_the_start_the_cart_reads_where_it_may(
     assert "until this program is started again" in reading.engine.why
     with pytest.raises(EngineAway):
         screener_for(open_site(allow(read_here=False), keys), signed, engine=server.address)
+
+
+def fail_from_the_self_test_on(server: FakeServer, fault: ServerFault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begins after the engine is loaded, which asks one frame itself."""
+    test = SelfTest.run
+
+    def run(self: SelfTest, engine: Engine) -> str:
+        if not isinstance(engine, SeeingEngine):
+            server.fault = fault
+        return test(self, engine)
+
+    monkeypatch.setattr(SelfTest, "run", run)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["at once", "after the known frames"])
+@pytest.mark.parametrize("fault", [ServerFault.GONE, ServerFault.FULL])
+def test_a_server_that_is_lost_in_its_self_test_is_as_one_that_is_away_at_the_start(
+    signed: Bundle,
+    server: FakeServer,
+    own: SeeingEngine,
+    allow: Write,
+    keys: Path,  # noqa: F811
+    fault: ServerFault,
+    known: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def drawn(_: Bundle, engine: Engine) -> str:
+        if not isinstance(engine, SeeingEngine):
+            server.fault = fault
+            ask(engine, network_input(retina()))
+        return ""
+
+    if known:
+        monkeypatch.setattr("runtime.trust.guard.drawn_problem", drawn)
+    else:
+        fail_from_the_self_test_on(server, fault, monkeypatch)
+    with screener_for(open_site(allow(), keys), signed, engine=server.address) as screener:
+        assert screener.problem == ""
+        reading = screener.screen(next(frames()))
+        asked = server.frames
+        screener.screen(Frame(retina(7), sequence=7, source="7.png"))
+    assert (reading.outcome, reading.engine.backend) == (Outcome.NO_REFERRAL_FINDINGS, "fake")
+    assert "was lost while it was tested" in reading.engine.why
+    assert f"{ALLOWED}, until this program is started again" in reading.engine.why
+    assert server.frames == asked, "it is left alone"
+    server.fault = None
+    with pytest.raises(EngineAway, match="was lost while it was tested"):
+        screener_for(open_site(allow(read_here=False), keys), signed, engine=server.address)
+
+
+WRONG = [one for one in ServerFault if one not in (ServerFault.GONE, ServerFault.FULL)]
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_a_server_whose_answers_in_the_self_test_are_wrong_is_refused_and_nobody_reads_in_its_place(
+    signed: Bundle,
+    server: FakeServer,
+    own: SeeingEngine,
+    allow: Write,
+    keys: Path,  # noqa: F811
+    fault: ServerFault,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_from_the_self_test_on(server, fault, monkeypatch)
+    try:
+        screener = screener_for(open_site(allow(), keys), signed, engine=server.address)
+    except EngineError as error:
+        assert not isinstance(error, EngineAway)  # noqa: PT017 (some are told at once)
+        return
+    with screener:
+        assert "self-test failed" in screener.problem, screener.facts.why
+        assert screener.screen(next(frames())).outcome is Outcome.NO_RESULT
 
 
 def test_an_engine_here_is_held_to_the_threshold_that_is_in_force(

@@ -35,7 +35,7 @@ LARGEST_PEM = 4 << 20
 """Bytes of a file of certificates or of a key."""
 _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2000),  # in truth how long one attempt may take, TLS and all
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.enable_retries", 0),
     ("grpc.enable_http_proxy", 0),  # frames of infants go to the server that was named, and nowhere else
@@ -186,7 +186,8 @@ class TritonClient:
             if status is code.RESOURCE_EXHAUSTED or any(words in details for words in _TRITON_IS_FULL):
                 raise ServerFull(f"{self._address}: is full ({details}); give it more instances") from None
             if status is code.UNAVAILABLE:
-                raise EngineAway(f"{self._address}: cannot be asked ({details}); look at the server") from None
+                where = "whether it speaks TLS at this port, and at the server" if self._address.tls else "the server"
+                raise EngineAway(f"{self._address}: cannot be asked ({details}); look at {where}") from None
             raise _Refused(
                 f"{self._address}: refused the question ({status.name}: {details}); look at the server's log", status
             ) from None

@@ -13,7 +13,7 @@ from runtime.engines.address import FORM, ServerAddress
 from runtime.engines.base import Backend, Engine, Inference
 from runtime.engines.triton.client import LONGEST_S, Served, ServerFull, TritonClient
 from runtime.engines.triton.contract import ENCODED, contract_of
-from runtime.errors import DeadlineMissed, EngineAway, EngineError
+from runtime.errors import AnswerUnusable, DeadlineMissed, EngineAway, EngineError
 from runtime.familiar import open_familiar
 from runtime.plan_key import precision_word, split_precision
 from runtime.reading import EngineFacts
@@ -81,7 +81,7 @@ class TritonEngine(Engine):
             raise
         except EngineError as error:
             self._lose(str(error))
-            raise EngineAway(str(error)) from None
+            raise (EngineAway if isinstance(error, EngineAway) else AnswerUnusable)(str(error)) from None
         if self._client.dropped:  # while this frame was under way: nobody knows which server read it
             self._lose(f"{self._address}: the connection ended")
             raise EngineAway(self._lost)

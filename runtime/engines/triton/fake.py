@@ -30,6 +30,7 @@ class ServerFault(Enum):
     """A way to fail on purpose."""
 
     FULL = "refuses frames, its queue is full"
+    GONE = "refuses frames as a server that ends"
     ERROR = "an error inside of the model"
     NOT_A_NUMBER = "not-a-number in the probabilities"
     VESSELS = "not-a-number in the vessel map"
@@ -162,6 +163,8 @@ class FakeServer:
         self.frames += 1
         if self.fault is ServerFault.FULL:
             context.abort(self._code.RESOURCE_EXHAUSTED, "Exceeds maximum queue size")
+        if self.fault is ServerFault.GONE:
+            context.abort(self._code.UNAVAILABLE, "Socket closed")
         if self.fault is ServerFault.ERROR:
             context.abort(self._code.INTERNAL, "as it was told to")
         if self.fault is ServerFault.UNPRINTABLE:

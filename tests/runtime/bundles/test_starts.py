@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from runtime.bundles import starts
 from runtime.bundles.actions import Means, activate, install
 from runtime.bundles.starts import MOST_STARTS, Program, counted_start
 from runtime.bundles.trial import Trial, TrialRequest
@@ -109,3 +112,33 @@ def test_a_spoilt_count_is_begun_anew(program: Program, two: Path, trials: Trial
         (program.folder / "starts.json").write_text(spoilt)
         start(program, Killed(), [])
     assert active(program) == sha256_of(two)
+
+
+def test_programs_that_start_together_are_each_counted(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon and the cart begin at once when the machine does: neither's count may take the other's away."""
+    assert program.folder is not None
+    folder, write, others = program.folder, starts.write_flushed, []
+
+    def while_another_begins(path: Path, content: bytes) -> None:
+        if not others:
+            others.append(Thread(target=lambda: starts._Starts(folder, "daemon").begin()))
+            others[0].start()
+            others[0].join(0.5)  # it is done, or waits
+        write(path, content)
+
+    monkeypatch.setattr(starts, "write_flushed", while_another_begins)
+    starts._Starts(folder, "cart").begin()
+    others[0].join()
+    counted = json.loads((folder / starts.STARTS).read_text())["starts"]
+    assert {name: len(times) for name, times in counted.items()} == {"cart": 1, "daemon": 1}
+
+
+def test_a_lock_that_is_held_for_long_keeps_no_program_from_starting(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert program.folder is not None
+    monkeypatch.setattr(starts, "LOCK_WAIT_S", 0.0)
+    said: list[str] = []
+    with starts._alone(program.folder):
+        start(program, None, said)
+    assert said == []

@@ -29,7 +29,7 @@ from runtime.fleet.errors import FleetError
 from runtime.fleet.fetch import PackageSource
 from runtime.fleet.pull import pull
 from runtime.fleet.push import push
-from runtime.fleet.release import Wave, place_of
+from runtime.fleet.release import BundleInUse, Wave, place_of
 from runtime.fleet.report import ENDING, CartReport, make_report, write_report
 from runtime.fleet.status import page, read_fleet, table
 from runtime.sinks.files import own_folder
@@ -104,6 +104,34 @@ def test_waves_by_station(one: Path, shelf: Path) -> None:
     assert all(release.next_for(station, None, tomorrow) for station in stations)
     other = {station for station in stations if place_of(station, "0" * 64) < 10}
     assert len(early & other) < 0.3 * len(early)  # nobody is always first
+
+
+def test_a_cart_that_takes_nothing_says_from_when_and_what_else_keeps_it(
+    means: Means, shelf: Path, tmp_path: Path, one: Path, two: Path, trials: Trials
+) -> None:
+    tomorrow = NOW + timedelta(days=1)
+    named = {folder: f"{sha256_of(folder)[:12]}" for folder in (one, two)}
+    push(one, shelf, KEY, follows=None, waves=(Wave(percent=100, begins=tomorrow),))
+    found = pull(means, PackageSource(str(shelf)), now=NOW)
+    assert found.result == "nothing"
+    assert found.words == (
+        f"nothing for this cart now: test 1 ({named[one]}) is for this cart from {tomorrow.isoformat()}"
+    )
+    assert pull(means, PackageSource(str(shelf)), now=tomorrow).result == "activated"
+    push(two, shelf, KEY, follows=["e" * 64], waves=ALL)
+    words = pull(means, PackageSource(str(shelf)), now=tomorrow).words
+    assert f"test 2 ({named[two]}) follows eeeeeeeeeeee, in use is {named[one]}" in words
+    assert f"test 1 ({named[one]}) is in use" in words
+
+
+def test_what_keeps_a_package_back(one: Path, shelf: Path) -> None:
+    release = push(one, shelf, KEY, follows=None, waves=(Wave(percent=1e-9, begins=NOW - timedelta(hours=1)),))
+    (package,) = release.packages
+    other = BundleInUse("f" * 64, package.name, package.issue + 1)
+    assert release.kept_back(package, "cart", None, NOW) == "is for other carts, by its waves"
+    assert release.kept_back(package, "cart", other, NOW) == "has number 1, the one in use has 2"
+    left = release.kept_back(package, "cart", None, NOW, [package.bundle_sha256])
+    assert left.startswith("is one that this cart left")
 
 
 def test_a_cart_that_went_back_does_not_take_it_again(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from runtime.bundles.actions import Means
 from runtime.bundles.trial import Trial
+from runtime.fleet import fetch
 from runtime.fleet.errors import FleetError
 from runtime.fleet.fetch import PackageSource
 from runtime.fleet.pull import pull
@@ -98,3 +102,44 @@ def test_without_an_authority_of_its_own_the_systems_are_asked(tmp_path: Path, a
         pytest.raises(FleetError, match="of an unknown authority"),
     ):
         PackageSource(address).small("release.signed", 100)
+
+
+@contextmanager
+def dripping(content: bytes, headers: bytes = b"HTTP/1.0 200 OK\r\n\r\n") -> Iterator[str]:
+    """A server that sends one byte at a time, and leaves the connection open until the test is over."""
+    over = Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            asked, _ = listening.accept()
+            with asked, suppress(OSError):
+                asked.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                asked.recv(65536)
+                asked.sendall(headers)
+                for byte in content:
+                    asked.sendall(bytes([byte]))
+                over.wait()
+
+        thread = Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_a_server_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time; by this clock one look at it is a minute later than the one before."""
+    clock = count(0, 60)
+    monkeypatch.setattr(fetch, "TIMEOUT_S", 20.0)
+    monkeypatch.setattr(fetch.time, "monotonic", lambda: float(next(clock)))
+    with dripping(b"x" * 20_000) as address, pytest.raises(FleetError, match=r"too slow: \d+ bytes in \d+ s, expected"):
+        PackageSource(address).small("release.signed", 2**20)
+
+
+def test_a_server_whose_answer_does_not_begin_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "BEGIN_S", 0.2)
+    monkeypatch.setattr(fetch, "TIMEOUT_S", 20.0)
+    with dripping(b"", b"HTTP/1.0 200 OK\r\n") as address, pytest.raises(FleetError, match=r"no answer in 0\.2 s"):
+        PackageSource(address).small("release.signed", 2**20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,15 @@ def test_it_goes_when_all_is_done(tmp_path: Path) -> None:
         kept.add([result(stored(1), REFER, thumbnail=b"x")])
         kept.remove()
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("earlier", ["rop.reread-run/2", None])
+def test_work_of_another_version_of_this_software_says_so_and_what_to_do(tmp_path: Path, earlier: str | None) -> None:
+    WorkFolder(tmp_path / "w", RUN).close()
+    file = tmp_path / "w" / "run.json"
+    written = json.loads(file.read_text())
+    file.write_text(json.dumps({key: value for key, value in (written | {"schema": earlier}).items() if value}))
+    with pytest.raises(
+        RereadError, match=r"another version of this software \((rop.reread-run/2|unknown), .*remove the"
+    ):
+        WorkFolder(tmp_path / "w", RUN)

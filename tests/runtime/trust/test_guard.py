@@ -448,7 +448,7 @@ def test_a_server_that_is_lost_while_it_is_first_tested_is_none_to_begin_with(
 
     engine = FakeEngine()
     monkeypatch.setattr(engine, "_infer", away)
-    with pytest.raises(EngineError, match=r"^fake: was lost while it was tested; look at the server and start again$"):
+    with pytest.raises(EngineError, match=r"^fake: was lost while it was tested: server: no answer; start again when"):
         Screener(equipped, engine=engine, trust=Guard(equipped))
     assert engine.closed
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -293,6 +296,40 @@ def test_nobody_there_is_said_in_words(bundle: Bundle, server: FakeServer) -> No
         load_engine(bundle, "triton")
 
 
+def test_a_server_that_takes_its_time_to_greet_is_there(bundle: Bundle, server: FakeServer) -> None:
+    """A busy machine, or TLS over a long line: 0.1 s for a whole connection was too little."""
+    with late_by(0.4, int(server.address.rpartition(":")[2])) as port:
+        loaded(bundle, f"triton://127.0.0.1:{port}").close()
+
+
+@contextmanager
+def late_by(seconds: float, port: int) -> Iterator[int]:
+    """Passes each connection on to a port, so many seconds after it was made."""
+
+    def copy(one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while got := one.recv(65536):
+                other.sendall(got)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                ours, _ = listening.accept()
+                time.sleep(seconds)
+                theirs = socket.create_connection(("127.0.0.1", port))
+                for pair in ((ours, theirs), (theirs, ours)):
+                    Thread(target=copy, args=pair, daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        Thread(target=serve, daemon=True).start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+
+
 def test_the_screener_reads_on_when_the_server_is_back(bundle: Bundle, server: FakeServer) -> None:
     frames = (Frame(retina(seed), sequence=seed, source=f"{seed}.png") for seed in range(1000))
     with Screener(bundle, engine=server.address, trust="off") as screener:
@@ -355,6 +392,11 @@ def test_frames_go_encrypted_and_to_the_right_server_only(bundle: Bundle, tmp_pa
         for unsafe in ("", f"?ca={wrong.path}", "?tls=system"):
             with pytest.raises(EngineAway, match="cannot be asked"):
                 load_engine(bundle, f"{server.address}{unsafe}")
+    with (
+        FakeServer(bundle, FakeEngine()) as plain,
+        pytest.raises(EngineAway, match=r"cannot be asked .*; look at whether it speaks TLS at this port"),
+    ):
+        load_engine(bundle, f"{plain.address}?ca={right.path}")
     with FakeServer(bundle, FakeEngine(), tls=(cert, key, right.path)) as server:
         loaded(bundle, f"{server.address}?ca={right.path}&cert={own}&key={own_key}").close()
         with pytest.raises(EngineAway, match="cannot be asked"):
