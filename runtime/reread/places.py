@@ -92,6 +92,18 @@ def picture_place(where: str) -> PicturePlace:
     return StoragePlace(where) if is_address(where) else LocalPlace(Path(where))
 
 
+def local_folder(where: str) -> Path | None:
+    """Which folder of this machine a place is, by whatever address; None for one of a storage. As `picture_place`."""
+    place = picture_place(where)
+    return place.local if isinstance(place, StoragePlace) else Path(where)
+
+
+def in_one_storage(inner: str, outer: str) -> bool:
+    """Whether two addresses are of one storage, and the first one's folder is the second one's or in it."""
+    one, other = picture_place(inner), picture_place(outer)
+    return isinstance(one, StoragePlace) and isinstance(other, StoragePlace) and one.lies_in(other)
+
+
 class LocalPlace:
     """A folder of this machine, or one that is mounted."""
 
@@ -147,6 +159,16 @@ class StoragePlace:
             self._files, self._top = fs.FileSystem.from_uri(address)
         except (ValueError, OSError, NotImplementedError) as error:
             raise RereadError(f"{shown}: {_line(error)}; expected an address such as s3://bucket/folder") from None
+
+    @property
+    def local(self) -> Path | None:
+        """The folder, where the storage is this machine's disk."""
+        return Path(self._top) if self._files.type_name == "local" else None
+
+    def lies_in(self, other: StoragePlace) -> bool:
+        """Whether it is the other one, or in it."""
+        mine, its = (one._top.strip("/") + "/" for one in (self, other))
+        return bool(self._files.equals(other._files)) and mine.startswith(its)
 
     def _path(self, name: str) -> str:
         return "/".join(part for part in (self._top.rstrip("/"), name) if part)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 from device.cameras.files.decode import PICTURE_SUFFIXES
+from device.secrets import hide_secrets
 from runtime.errors import ScreeningError
 from runtime.exam.journal.opening import FILE as JOURNAL_FILE
 from runtime.reread.errors import RereadError
 from runtime.reread.folders import pictures_below
 from runtime.reread.journals import Exams, stored_frames
 from runtime.reread.keyring import JournalKeys
-from runtime.reread.places import is_address, picture_place
+from runtime.reread.places import in_one_storage, is_address, local_folder, picture_place
 from runtime.reread.stored import Stored
 
 
@@ -60,6 +62,7 @@ def find_sources(named: Sequence[str | Path]) -> list[FrameStore]:
             beside.setdefault(str(journals[0]), pictures)
     read = [folder for folder, journal in found.items() if not journal]
     _check_apart(read)
+    _check_one_name_each(read)
     return [
         FrameStore(number, folder, journal, sum(not _is_in(at, read) for at in beside.get(folder, ())))
         for number, (folder, journal) in enumerate(found.items())
@@ -71,6 +74,39 @@ def _check_apart(folders: Sequence[str]) -> None:
         outer = next((other for other in folders if other != inner and _is_in(inner, [other])), None)
         if outer is not None:
             raise RereadError(f"{inner} lies in {outer}, so that its frames would count twice; name one of the two")
+
+
+def _check_one_name_each(folders: Sequence[str]) -> None:
+    """What no path shows: a folder that is mounted twice or has an address, too, or a storage's by two addresses."""
+    if len(folders) < 2:
+        return
+    local = {folder: path for folder in folders if (path := local_folder(folder)) is not None}
+    named = [(_state(path), folder) for folder, path in local.items()]
+    for outer, path in local.items():
+        for below, _, _ in os.walk(path):
+            state = _state(below)
+            for other, inner in named:
+                if inner != outer and other == state is not None:
+                    raise _twice(inner, outer)
+    for inner, outer in permutations([folder for folder in folders if folder not in local], 2):
+        if in_one_storage(inner, outer):
+            raise _twice(inner, outer)
+
+
+def _twice(inner: str, outer: str) -> RereadError:
+    return RereadError(
+        f"{hide_secrets(inner)} is in {hide_secrets(outer)} by another name, so that its frames would count twice; "
+        "name one of the two"
+    )
+
+
+def _state(path: str | Path) -> tuple[int, int] | None:
+    """Which folder it is, whatever it is called."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_in(path: str, folders: Sequence[str]) -> bool:

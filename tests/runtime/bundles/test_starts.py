@@ -11,6 +11,7 @@ import pytest
 
 from runtime.bundles import starts
 from runtime.bundles.actions import Means, activate, install
+from runtime.bundles.flushed import write_flushed
 from runtime.bundles.starts import MOST_STARTS, Program, counted_start
 from runtime.bundles.trial import Trial, TrialRequest
 from runtime.errors import EngineError
@@ -117,14 +118,15 @@ def test_a_spoilt_count_is_begun_anew(program: Program, two: Path, trials: Trial
 def test_programs_that_start_together_are_each_counted(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon and the cart begin at once when the machine does: neither's count may take the other's away."""
     assert program.folder is not None
-    folder, write, others = program.folder, starts.write_flushed, []
+    folder = program.folder
+    others: list[Thread] = []
 
     def while_another_begins(path: Path, content: bytes) -> None:
         if not others:
             others.append(Thread(target=lambda: starts._Starts(folder, "daemon").begin()))
             others[0].start()
             others[0].join(0.5)  # it is done, or waits
-        write(path, content)
+        write_flushed(path, content)
 
     monkeypatch.setattr(starts, "write_flushed", while_another_begins)
     starts._Starts(folder, "cart").begin()

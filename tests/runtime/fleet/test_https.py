@@ -14,6 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,7 +134,7 @@ def test_a_server_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     """Each byte comes in time; by this clock one look at it is a minute later than the one before."""
     clock = count(0, 60)
     monkeypatch.setattr(fetch, "TIMEOUT_S", 20.0)
-    monkeypatch.setattr(fetch.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("runtime.fleet.fetch.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     with dripping(b"x" * 20_000) as address, pytest.raises(FleetError, match=r"too slow: \d+ bytes in \d+ s, expected"):
         PackageSource(address).small("release.signed", 2**20)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,3 +111,53 @@ def test_an_unknown_kind_of_storage_is_named() -> None:
 )
 def test_what_is_an_address(text: str, expected: bool) -> None:
     assert is_address(text) is expected
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("{0}", "file://{0}"),
+        ("{0}", "file://{0}/"),
+        ("file://{0}/sub", "{0}"),
+        ("file://{0}", "file:///{0}/sub"),
+        ("file://{0}/../in", "{0}"),
+        ("file://{0}/../link", "{0}"),
+    ],
+)
+def test_one_place_by_two_names_is_refused(folder: Path, names: tuple[str, str]) -> None:
+    (folder.parent / "link").symlink_to(folder)
+    for named in (names, names[::-1]):
+        with pytest.raises(RereadError, match="would count twice; name one of the two"):
+            find_sources([name.format(folder) for name in named])
+
+
+def test_two_places_beside_each_other_are_two(folder: Path) -> None:
+    other = folder.with_name("in2")
+    other.mkdir()
+    assert len(find_sources([str(folder), f"file://{other}"])) == 2
+
+
+def test_a_folder_that_is_mounted_twice_is_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a bind mount has it: another path, the same folder."""
+    mount = folder.with_name("mount")
+    mount.mkdir()
+    state = os.stat
+
+    def same(path: str | Path, **options: object) -> os.stat_result:
+        return state(folder / "sub" if str(path) == str(mount) else path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", same)
+    with pytest.raises(RereadError, match=r"mount is in \S+/in by another name"):
+        find_sources([folder, mount])
+
+
+def test_a_bucket_by_two_addresses_is_one(folder: Path) -> None:
+    where = "?region=eu-west-1&endpoint_override=localhost:1"
+    for other in (
+        f"s3://bucket/eyes/{where}",
+        f"s3://bucket/eyes/left{where}",
+        f"s3://bucket/eyes{where}&scheme=https",
+    ):
+        with pytest.raises(RereadError, match="by another name"):
+            find_sources([f"s3://bucket/eyes{where}", other])
+    assert len(find_sources([f"s3://bucket/eyes{where}", f"s3://bucket/eyes2{where}"])) == 2

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -294,40 +291,6 @@ def test_nobody_there_is_said_in_words(bundle: Bundle, server: FakeServer) -> No
         load_engine(bundle, server.address)
     with pytest.raises(EngineError, match="needs the server's address"):
         load_engine(bundle, "triton")
-
-
-def test_a_server_that_takes_its_time_to_greet_is_there(bundle: Bundle, server: FakeServer) -> None:
-    """A busy machine, or TLS over a long line: 0.1 s for a whole connection was too little."""
-    with late_by(0.4, int(server.address.rpartition(":")[2])) as port:
-        loaded(bundle, f"triton://127.0.0.1:{port}").close()
-
-
-@contextmanager
-def late_by(seconds: float, port: int) -> Iterator[int]:
-    """Passes each connection on to a port, so many seconds after it was made."""
-
-    def copy(one: socket.socket, other: socket.socket) -> None:
-        with suppress(OSError):
-            while got := one.recv(65536):
-                other.sendall(got)
-        with suppress(OSError):
-            other.shutdown(socket.SHUT_WR)
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                ours, _ = listening.accept()
-                time.sleep(seconds)
-                theirs = socket.create_connection(("127.0.0.1", port))
-                for pair in ((ours, theirs), (theirs, ours)):
-                    Thread(target=copy, args=pair, daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        Thread(target=serve, daemon=True).start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
 
 
 def test_the_screener_reads_on_when_the_server_is_back(bundle: Bundle, server: FakeServer) -> None:
