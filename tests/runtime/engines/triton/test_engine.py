@@ -99,6 +99,7 @@ def test_it_gives_what_the_engine_behind_the_server_gives(bundle: Bundle, number
 LOST = (EngineAway, True)
 CASES: dict[ServerFault, tuple[type[EngineError], bool, str]] = {
     ServerFault.FULL: (EngineAway, False, "is full"),
+    ServerFault.GONE: (*LOST, "cannot be asked .*Socket closed"),
     ServerFault.ERROR: (*LOST, "refused the question.*INTERNAL"),
     ServerFault.NOT_A_NUMBER: (EngineError, False, "probabilities: values from nan"),
     ServerFault.VESSELS: (EngineError, False, "vessels: values from nan"),
