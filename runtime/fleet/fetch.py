@@ -72,20 +72,25 @@ class PackageSource:
         """The server's answer, once it has begun. Raises `OSError` and what `urllib` raises."""
         begun: Future[Any] = Future()
 
-        def ask() -> None:
+        def ask(begun: Future[Any]) -> None:
             try:
                 answer = self._opener.open(address, timeout=TIMEOUT_S)
             except BaseException as error:
-                begun.set_exception(error)
+                begun.set_exception(error.with_traceback(None))
             else:
                 begun.set_result(answer)
+            finally:
+                del begun
 
-        Thread(target=ask, name="fetch", daemon=True).start()  # a wait for each byte of a header bounds no header
+        # In a thread: a wait for each byte of a header bounds no header.
+        Thread(target=ask, args=(begun,), name="fetch", daemon=True).start()
         try:
             return begun.result(BEGIN_S)
         except FutureTimeout:
             begun.add_done_callback(_closed)
             raise OSError(f"no answer in {BEGIN_S:g} s; look at the server") from None
+        finally:
+            del begun  # an error that holds itself would hold its socket, too
 
     def _chunks(self, name: str, most: int) -> Iterator[bytes]:
         """Not more than one chunk over `most` bytes."""
