@@ -25,6 +25,7 @@ PROGRAM = """
 import runpy, signal, sys
 
 loads, program, sys.argv = sys.argv[1], sys.argv[2], sys.argv[2:]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background has it ignored
 
 class Early:
     def find_spec(self, name, path=None, target=None):
