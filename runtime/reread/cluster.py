@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event, Thread
 from types import TracebackType
 from typing import Any
 
 from device.extras import how_to_install
 from device.secrets import hide_secrets
 from device.version import PROJECT, software_version
-from runtime.reread.drive import Batch, Done
+from runtime.commands.say import say
+from runtime.reread.drive import HUNG, Batch, Done
 from runtime.reread.errors import RereadError
-from runtime.reread.reader import BatchReader, ReaderFacts, ReaderSettings, require_same
+from runtime.reread.reader import FRAME_LIMIT_S, BatchReader, ReaderFacts, ReaderSettings, require_same
 
 CPUS_EACH = 0.5
 """An actor that claims whole CPUs leaves none to whatever else has to run on a full cluster."""
@@ -23,6 +28,8 @@ WAITING_BYTES = 64 << 20
 BATCHES_EACH = 2
 """One that is read, and one that waits at its reader."""
 WAIT_S = 0.5
+TELL_S = 30.0
+"""How often it is said that Ray is waited for."""
 BEGIN_S = 300.0
 ATTEMPTS = 3
 BEGUN_HERE = {
@@ -43,6 +50,8 @@ BEGUN_HERE = {
 class _Reader:
     actor: Any
     given: int = 0
+    since: float = 0.0
+    """When it last gave something, or had nothing to do."""
 
 
 class RayPool:
@@ -72,7 +81,7 @@ class RayPool:
 
     def _start(self) -> _Reader:
         # Spread, so that no node gets more readers than it has CPUs while another one idles.
-        return _Reader(self._actor.options(scheduling_strategy="SPREAD").remote(self._settings))
+        return _Reader(self._actor.options(scheduling_strategy="SPREAD").remote(self._settings, limit_s=FRAME_LIMIT_S))
 
     def _alike(self) -> ReaderFacts:
         """What every reader says of itself; raises `RereadError` when one is another's."""
@@ -101,6 +110,8 @@ class RayPool:
     def give(self, batch: Batch) -> None:
         """Hand it to the reader with the least to do."""
         reader = min(self._readers, key=lambda one: one.given)
+        if not reader.given:
+            reader.since = time.monotonic()
         reader.given += 1
         self._under_way[reader.actor.read.remote(batch.frames)] = batch, reader
         self._bytes += _weight(batch)
@@ -110,14 +121,22 @@ class RayPool:
         ray = self._ray
         ready, _ = ray.wait(list(self._under_way), num_returns=1, timeout=WAIT_S)
         done = []
+        first: dict[int, Batch] = {}
+        for batch, reader in self._under_way.values():  # in the order in which they were given
+            first.setdefault(id(reader), batch)
         for reference in ready:
             batch, reader = self._under_way.pop(reference)
             reader.given -= 1
             self._bytes -= _weight(batch)
             try:
                 done.append(Done(batch, ray.get(reference)))
+                reader.since = time.monotonic()
             except ray.exceptions.RayActorError as error:
-                done.append(Done(batch, None, _why(error)))
+                # Ray does not tell by which signal: one that ended itself over a frame was silent for that long.
+                hung = batch is first.get(id(reader)) and time.monotonic() - reader.since >= FRAME_LIMIT_S
+                if hung:
+                    reader.since = time.monotonic()  # what waited behind it did not hang
+                done.append(Done(batch, None, HUNG if hung else _why(error), hung))
                 self._replace(reader)
             except ray.exceptions.RayError as error:  # the result was lost with its node, or could not be made
                 done.append(Done(batch, None, _why(error)))
@@ -170,18 +189,48 @@ def _connect(ray: Any, address: str) -> bool:
         return False
     for name, value in BEGUN_HERE.items():
         os.environ.setdefault(name, value)
-    quiet = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
     try:
-        if address == "auto":
-            try:
-                ray.init(address="auto", **{k: v for k, v in quiet.items() if k != "include_dashboard"})
-            except ConnectionError:
-                ray.init(**quiet)
-        else:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        with _told_while_it_lasts(hide_secrets(address)):
+            _join(ray, address)
     except Exception as error:  # ray raises many things, one for another version of itself among them
         raise RereadError(f"--ray {hide_secrets(address)}: cannot be joined: {_why(error)}") from None
     return True
+
+
+def _join(ray: Any, address: str) -> None:
+    """Join the cluster of that address; `auto` begins one where this machine belongs to none."""
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address != "auto":
+        ray.init(address=address, **quiet)
+        return
+    try:
+        ray.init(address="auto", **quiet)
+    except ConnectionError:
+        ray.init(include_dashboard=False, **quiet)
+
+
+@contextmanager
+def _told_while_it_lasts(address: str) -> Iterator[None]:
+    """Say now and then that Ray is waited for: on a busy machine it takes minutes, and a lost one never answers."""
+    joined = Event()
+
+    def tell() -> None:
+        waited_s = 0.0
+        while not joined.wait(TELL_S):
+            waited_s += TELL_S
+            say(
+                f"--ray {address}: not joined after {waited_s:.0f} s; Ray's own logs are in its session_latest/logs "
+                f"(/tmp/ray), Ctrl-C ends this",
+                stream=sys.stderr,
+            )
+
+    teller = Thread(target=tell, name="ray-told", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        joined.set()
+        teller.join()
 
 
 def _check_nodes(ray: Any) -> None:

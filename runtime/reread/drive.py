@@ -9,10 +9,12 @@ from itertools import islice
 from typing import Protocol
 
 from runtime.reread.errors import RereadError
+from runtime.reread.reader import FRAME_LIMIT_S
 from runtime.reread.row import RereadResult, unread
 from runtime.reread.stored import Stored
 
 BATCH_FRAMES = 32
+HUNG = f"one frame took it over {FRAME_LIMIT_S:g} s, and longer on a busy machine"
 LOSSES_IN_A_ROW = 6
 """So many readers that end one after the other, with no batch read between, are no accident of a frame."""
 
@@ -24,6 +26,8 @@ class Batch:
     frames: tuple[Stored, ...]
     losses: int = 0
     """How many readers ended while they read it."""
+    hung: bool = False
+    """Whether a reader hung over this frame or the batch that it was in."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Done:
     """None when its reader ended."""
     why: str = ""
     """How it ended."""
+    hung: bool = False
+    """Whether it was ended, since one frame took too long."""
 
 
 class ReaderPool(Protocol):
@@ -62,8 +68,8 @@ def drive(
     """Have every frame read once and its result kept.
 
     A batch whose reader ends is read again by another one, then frame by frame; a frame that ends two readers by itself
-    is a row that says so. keep: called here, with the results of one batch. stopped: asked between batches.
-    Raises `RereadError` when readers end over and over, and what `keep` raises.
+    is a row that says so, as one over which a reader hung again. keep: called here, with the results of one batch.
+    stopped: asked between batches. Raises `RereadError` when readers end over and over, and what `keep` raises.
     """
     waiting: deque[Batch] = deque()
     fresh = batches(frames)
@@ -83,7 +89,7 @@ def drive(
                 losses = 0
                 keep(_checked(done.batch, done.results))
                 continue
-            again = after_loss(done.batch)
+            again = after_loss(done.batch, hung=done.hung)
             if again:
                 losses += 1
                 if losses >= LOSSES_IN_A_ROW:
@@ -93,12 +99,19 @@ def drive(
                 keep([unread(done.batch.frames[0], f"its reader ended twice over this frame: {done.why}")])
 
 
-def after_loss(batch: Batch) -> list[Batch]:
-    """What is to be read again of a batch whose reader ended; nothing when it is one frame that did it twice."""
+def after_loss(batch: Batch, *, hung: bool = False) -> list[Batch]:
+    """What is to be read again of a batch whose reader ended; nothing when it is one frame that did it twice.
+
+    hung: it takes long to see, so that the frames are read one by one at once, and each may hang once more.
+    """
+    if hung and (len(batch.frames) > 1 or not batch.hung):
+        return [Batch((frame,), 0, True) for frame in batch.frames]
+    if hung:
+        return []
     if batch.losses == 0:
-        return [Batch(batch.frames, 1)]
+        return [Batch(batch.frames, 1, batch.hung)]
     if len(batch.frames) > 1:
-        return [Batch((frame,), 0) for frame in batch.frames]
+        return [Batch((frame,)) for frame in batch.frames]
     return []
 
 

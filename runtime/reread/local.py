@@ -20,9 +20,9 @@ from runtime.cores import allowed_cores
 from runtime.errors import ScreeningError
 from runtime.exam.commands.journal import keep_key_from_others
 from runtime.exam.journal.crypt import keep_told_key, taken_key
-from runtime.reread.drive import Batch, Done
+from runtime.reread.drive import HUNG, Batch, Done
 from runtime.reread.errors import RereadError
-from runtime.reread.reader import BatchReader, ReaderFacts, ReaderSettings, require_same
+from runtime.reread.reader import FRAME_LIMIT_S, BatchReader, ReaderFacts, ReaderSettings, require_same
 from runtime.reread.stored import Stored
 
 BATCHES_EACH = 2
@@ -97,7 +97,8 @@ class LocalPool:
                 done.append(Done(batch, worker.pipe.recv()))
             except (EOFError, OSError):
                 worker.process.join(END_S)
-                done.append(Done(batch, None, _end(worker.process)))
+                silent = worker.process.exitcode == -signal.SIGALRM
+                done.append(Done(batch, None, HUNG if silent else _end(worker.process), silent))
                 self._replace(worker)
         return done
 
@@ -161,7 +162,7 @@ def _serve(pipe: Any, settings: ReaderSettings, cpu: int | None) -> None:
             os.sched_setaffinity(0, {cpu})
     try:
         keep_told_key(pipe.recv())
-        reader = BatchReader(settings)
+        reader = BatchReader(settings, limit_s=FRAME_LIMIT_S)
     except EOFError:  # the driver has gone
         return
     except (ScreeningError, OSError) as error:

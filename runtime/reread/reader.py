@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from runtime.reading import Reading
     from runtime.reread.keyring import JournalKeys
 
+FRAME_LIMIT_S = 300.0
+"""A reader that is at one frame for longer is ended."""
 THREADS = 1
 """Of the engine, everywhere: sums of floating point depend on how many threads share them, results must not."""
 FAR_AHEAD = 8
@@ -82,10 +87,20 @@ def require_same(first: ReaderFacts, other: ReaderFacts) -> None:
         raise RereadError(f"readers are not alike ({differs}); results would depend on who read a frame")
 
 
+def busy() -> float:
+    """By how much this machine has more to do than CPUs to do it, 1 at least."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 class BatchReader:
     """One Screener and what it needs. One thread at a time; raises what `Screener` raises when it cannot be made."""
 
-    def __init__(self, settings: ReaderSettings) -> None:
+    def __init__(self, settings: ReaderSettings, *, limit_s: float | None = None) -> None:
+        """limit_s: of one frame on a machine that is not busy; this process ends by SIGALRM when one takes longer. None
+        is none, for a process that has more to do."""
+        self._limit_s = limit_s
+        if limit_s is not None:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
         from runtime.bundle import open_bundle
         from runtime.cpu_class import cpu_class
         from runtime.reread.keyring import JournalKeys
@@ -125,7 +140,22 @@ class BatchReader:
 
     def read(self, batch: Sequence[Stored]) -> list[RereadResult]:
         """A result for every frame, in their order; whatever is wrong with a frame is in its row."""
-        return [self._read(stored, frame) for stored, frame in zip(batch, self._frames(batch), strict=True)]
+        results, frames = [], self._frames(batch)
+        for stored in batch:
+            with self._limited():
+                results.append(self._read(stored, next(frames)))
+        return results
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """The kernel ends this process when a frame takes too long: whatever hangs, no code of ours has to run."""
+        if self._limit_s is not None:
+            signal.setitimer(signal.ITIMER_REAL, self._limit_s * busy())
+        try:
+            yield
+        finally:
+            if self._limit_s is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _frames(self, batch: Sequence[Stored]) -> Iterator[Frame | str]:
         """Each frame, or why there is none; the next ones are loaded while this one is read."""

@@ -7,17 +7,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import pytest
 
 from runtime.reread.__main__ import main
-from runtime.reread.cluster import RayPool, _why
-from runtime.reread.drive import Batch, drive
+from runtime.reread.cluster import RayPool, _connect, _Reader, _why
+from runtime.reread.drive import HUNG, Batch, drive
 from runtime.reread.errors import RereadError
-from runtime.reread.reader import ReaderFacts, ReaderSettings, require_same
+from runtime.reread.reader import FRAME_LIMIT_S, ReaderFacts, ReaderSettings, require_same
 from runtime.reread.row import RereadResult
+from tests.device.light.waiting import wait_until
 from tests.pictures import retina
 from tests.runtime.reread.making import stored
 
@@ -43,6 +45,52 @@ def test_without_ray_the_line_says_how_to_get_it(
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     assert main([str(tmp_path), "--ray", "--out", str(tmp_path / "t.csv")]) == 2
     assert "ray is not installed here; install it: pip install" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("silent_s", [0.0, FRAME_LIMIT_S])
+def test_an_actor_that_ended_after_its_limit_hung_and_what_waited_behind_it_did_not(
+    silent_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ActorDied(Exception):
+        pass
+
+    def get(_: object) -> None:
+        raise ActorDied("gone")
+
+    now = [100.0]
+    monkeypatch.setattr("runtime.reread.cluster.time.monotonic", lambda: now[0])
+    names = SimpleNamespace(RayActorError=ActorDied, RayError=ActorDied)
+    pool = RayPool.__new__(RayPool)
+    pool._ray = SimpleNamespace(wait=lambda waiting, **_: (waiting[:1], []), get=get, exceptions=names)
+    reading = iter(["first", "second"])
+    actor = SimpleNamespace(read=SimpleNamespace(remote=lambda _: next(reading)))
+    pool._readers, pool._under_way, pool._bytes = [_Reader(actor)], {}, 0
+    monkeypatch.setattr(pool, "_replace", lambda _: None)
+    first, second = Batch((stored(1),)), Batch((stored(2),))
+    pool.give(first)
+    pool.give(second)
+    now[0] += silent_s
+    (one,) = pool.wait()
+    (two,) = pool.wait()
+    hung = silent_s > 0
+    assert (one.batch, one.hung, one.why) == (first, hung, HUNG if hung else "gone")
+    assert (two.batch, two.hung, two.why) == (second, False, "gone")
+
+
+def test_while_a_cluster_is_waited_for_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+
+    def init(**_: object) -> None:
+        assert wait_until(lambda: bool(said))
+        raise ConnectionError("the head is gone")
+
+    monkeypatch.setattr("runtime.reread.cluster.TELL_S", 0.01)
+    monkeypatch.setattr("runtime.reread.cluster.say", lambda line, **_: said.append(line))
+    with pytest.raises(RereadError, match=r"^--ray 10\.0\.0\.1:6379: cannot be joined: .*the head is gone"):
+        _connect(SimpleNamespace(is_initialized=lambda: False, init=init), "10.0.0.1:6379")
+    assert said[0].startswith("--ray 10.0.0.1:6379: not joined after 0 s; Ray's own logs are in")
 
 
 @pytest.fixture(scope="module")

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from device.frame import Frame
 from runtime.exam.journal import Journal, crypt
 from runtime.exam.journal.crypt import JournalKey
-from runtime.reread import local
+from runtime.reread import local, reader
 from runtime.reread.__main__ import main
-from runtime.reread.drive import Batch, Done, drive
+from runtime.reread.drive import HUNG, Batch, Done, drive
 from runtime.reread.errors import RereadError
 from runtime.reread.keyring import JournalKeys
 from runtime.reread.local import LocalPool
 from runtime.reread.reader import ReaderSettings
 from runtime.reread.row import RereadResult
 from runtime.reread.sources import find_sources, stored_in
+from runtime.reread.stored import Stored
 from tests.runtime.exam.making import NRF, journal_exam
 from tests.runtime.reread.making import stored
 
@@ -88,3 +92,35 @@ def test_a_key_of_the_surroundings_reaches_no_reader_of_a_cluster(
         journal_exam(journal, [NRF])
     assert main([str(tmp_path / "j"), "--out", str(tmp_path / "t.csv"), "--ray", "auto"]) == 2
     assert "name its file with --key-file, at the same place on every node" in capsys.readouterr().err
+
+
+def test_a_frame_over_which_readers_hang_is_a_row_after_its_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_serve", _hangs)
+    kept: list[RereadResult] = []
+    with LocalPool(ReaderSettings(None), 1) as pool:
+        drive(map(stored, range(40)), pool, kept.extend, lambda: False)
+    assert sorted(one.order for one in kept) == [(0, n) for n in range(40)]
+    reasons = {one.order[1]: one.row.new_reason for one in kept}
+    assert reasons.pop(5) == f"its reader ended twice over this frame: {HUNG}"
+    assert set(reasons.values()) == {"the camera gave no frame"}
+
+
+def _hangs(pipe: Any, settings: ReaderSettings, cpu: int | None) -> None:
+    """In the reader's process: over frame 5 it hangs, and whatever is to end it then does so at once."""
+    load = reader.load
+
+    def hang(stored: Stored, keys: JournalKeys) -> Frame | str:
+        if stored.order[1] != 5:
+            return load(stored, keys)
+        unlimited = 0
+        while True:
+            if signal.getitimer(signal.ITIMER_REAL)[0]:
+                signal.setitimer(signal.ITIMER_REAL, 0.01)
+                unlimited = 0
+            unlimited += 1
+            if unlimited > 100:
+                os._exit(9)  # nothing is to end it
+            time.sleep(0.1)
+
+    reader.load = hang
+    local._serve(pipe, settings, cpu)

@@ -306,6 +306,15 @@ def test_an_engine_that_is_wrong_from_the_start_gives_no_result(equipped: Bundle
     assert reading.reason == "self-test failed: frame 1: probability is off by 0.1, at most 0.01"
 
 
+def test_a_self_test_that_is_asked_for_runs_at_once(equipped: Bundle, engine: FakeEngine) -> None:
+    with Screener(equipped, engine=engine, trust=Guard(equipped)) as screener:
+        before = engine.frames
+        assert screener.self_test() == ""
+        assert engine.frames == before + len(IMAGES)
+        engine.probabilities = (0.8, 0.2)
+        assert screener.self_test().startswith("self-test failed: frame 1")
+
+
 def test_before_there_is_an_engine_nothing_is_due_and_nothing_is_said_of_it(bundle: Bundle, clock: Clock) -> None:
     guard, engine = Guard(bundle, clock=clock), FakeEngine()
     assert (guard.problem, guard.due, guard.facts(engine.facts).self_test.state) == ("", False, "none")
