@@ -56,7 +56,10 @@ def screener_for(
             occlusion=occlusion,
         )
 
-    guard = Guard(bundle, site, drift_file=drift_file, repeats=repeats)
+    def fresh() -> Guard:
+        return Guard(bundle, site, drift_file=drift_file, repeats=repeats)
+
+    guard = fresh()
     if isinstance(engine, str) and is_address(engine):
         engine = _served(site, guard, engine, precision, threads, threshold)
     try:
@@ -64,7 +67,7 @@ def screener_for(
     except EngineAway as error:  # lost while it was tested: no wrong answer, which is another error
         if not isinstance(engine, ReadsHere):
             raise
-        guard = Guard(bundle, site, drift_file=drift_file, repeats=repeats)
+        guard = fresh()
         return guarded(guard, _instead(load_engine(guard.bundle, "auto", "auto", threads), error))
 
 

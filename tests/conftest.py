@@ -102,6 +102,6 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshStarts]:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that waits longer for the light board's replies, for tests of something else than that time.
 
-    Host and board are threads of one process in them, and a busy machine may keep both waiting for 150 ms.
+    Host and board are threads of one process in them, and a busy machine may keep both waiting for a second.
     """
-    monkeypatch.setattr("device.light.link.REPLY_MS", 300)
+    monkeypatch.setattr("device.light.link.REPLY_MS", 1000)

@@ -414,6 +414,7 @@ def test_a_renewal_whose_answer_was_lost_is_asked_for_again(
     assert board.led_level == 4
 
 
+@pytest.mark.usefixtures("patient")
 def test_stop_needs_no_number_that_is_left(board: SimulatedBoard, link: BoardLink) -> None:
     link.set_led(7)
     link.guard = lambda: False  # so that no heartbeat renews the connection
