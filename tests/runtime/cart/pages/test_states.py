@@ -458,7 +458,8 @@ def test_a_technician_changes_bundles_by_keyboard(
     bundle_folder(stick, sign=None, version="new")
     other = Slots(slots).add(bundle_folder(tmp_path / "other", sign=None, version="other"), lambda bundle: None)[0]
     Slots(slots).switch(other.sha256, "test", Site())
-    monkeypatch.setattr(cart.cart, "_shelf", Shelf(Means(slots), cart.cart._health_changed, media=[tmp_path / "media"]))
+    shelf = Shelf(Means(slots), cart.cart._health_changed, media=[tmp_path / "media"], noted=cart.cart._noted)
+    monkeypatch.setattr(cart.cart, "_shelf", shelf)
     page = opened(browser, cart.server.url)
     page.get_by_role("button", name="Lock").click()
     page.wait_for_selector("#pin")
