@@ -21,7 +21,7 @@ from device.frame import Frame
 from runtime.budget import Budget, Deadline
 from runtime.bundle import Bundle, open_bundle
 from runtime.engines.fake import FakeEngine, Fault
-from runtime.errors import BundleError, EngineAway, EngineError
+from runtime.errors import AnswerUnusable, BundleError, EngineAway, EngineError
 from runtime.outcome import Outcome
 from runtime.plans import find_plan
 from runtime.reading import FrameFacts, Quality, Reading
@@ -449,16 +449,27 @@ def test_a_bundle_that_expires_while_a_program_runs_ends_its_results(write_bundl
     assert reading.reason == f"the bundle expired on {equipped.manifest.expires}; have a new one signed"
 
 
-def test_a_server_that_is_lost_while_it_is_first_tested_is_none_to_begin_with(
-    equipped: Bundle, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (EngineAway("no answer"), "^fake: was lost while it was tested: no answer; start again when"),
+        (AnswerUnusable("another bundle's"), "^fake: failed while it was tested: another bundle's$"),
+    ],
+    ids=["lost", "wrong"],
+)
+def test_a_server_that_does_not_pass_its_first_test_is_none_to_begin_with(
+    equipped: Bundle, monkeypatch: pytest.MonkeyPatch, fault: EngineAway, said: str
 ) -> None:
+    """Only one that was lost may be read for by another engine: what answers wrongly is no server that is away."""
+
     def away(*_: Any) -> Any:
-        raise EngineAway("server: no answer")
+        raise fault
 
     engine = FakeEngine()
     monkeypatch.setattr(engine, "_infer", away)
-    with pytest.raises(EngineError, match=r"^fake: was lost while it was tested: server: no answer; start again when"):
+    with pytest.raises(EngineError, match=said) as caught:
         Screener(equipped, engine=engine, trust=Guard(equipped))
+    assert isinstance(caught.value, EngineAway) is (type(fault) is EngineAway)
     assert engine.closed
 
 
