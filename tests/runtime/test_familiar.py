@@ -121,6 +121,26 @@ def test_a_bundle_without_it_knows_nothing_either_way(bundle: Bundle) -> None:
         assert screener.knows(np.zeros((1, 256, 256, 3), np.uint8)) is None
 
 
+def test_a_picture_at_the_limit_is_known_and_one_that_cannot_be_told_is_no_stranger(
+    write: Callable[[object], Bundle],
+) -> None:
+    distance = familiar_of(write(content())).distance(FAR)
+    image = np.zeros((1, 256, 256, 3), np.uint8)
+    for limit, known in ((distance, True), (float(np.nextafter(distance, 0)), False)):
+        with Screener(write(content(limit=limit)), engine=Encoding(FAR)) as screener:
+            assert screener.knows(image) is known
+    engine = Encoding(None)
+    engine.encodes = False
+    with Screener(write(content()), engine=engine, trust="off") as screener:
+        assert screener.knows(image) is True
+
+
+def familiar_of(bundle: Bundle) -> Familiar:
+    found = open_familiar(bundle)
+    assert found is not None
+    return found
+
+
 def test_the_distance_is_in_the_reading(write: Callable[[object], Bundle], frame: Frame) -> None:
     with Screener(write(content()), engine=Encoding(USUAL)) as screener:
         assert screener.screen(frame).to_dict()["quality"]["strangeness"] == pytest.approx(0, abs=1e-4)

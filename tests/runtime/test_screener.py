@@ -23,6 +23,7 @@ from runtime.budget import Deadline
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.quality import COLOURS, NOT_ONE, TORN, QualityLimits, grade, vessel_fraction
 from runtime.reading import Quality
+from runtime.repeats import LastPictures
 from runtime.screener import FORKED
 from tests.pictures import retina
 
@@ -46,6 +47,20 @@ def test_a_good_frame_gives_a_whole_reading(bundle: Bundle, frame: Frame) -> Non
     assert set(line["timings_ms"]) == {"capture", "quality", "preprocess", "segment", "classify", "decide", "total"}
     assert all(value is not None for value in line["timings_ms"].values())
     assert "not for clinical use" in line["bundle"]["notice"]
+
+
+def test_each_camera_has_last_pictures_of_its_own(bundle: Bundle, frame: Frame) -> None:
+    one, other = LastPictures(), LastPictures()
+    with Screener(bundle, engine=FakeEngine((0.9, 0.1))) as screener:
+        found = [screener.screen(frame, last_pictures=cameras).outcome for cameras in (one, other, one)]
+    assert found == [Outcome.NO_REFERRAL_FINDINGS, Outcome.NO_REFERRAL_FINDINGS, Outcome.RETAKE]
+
+
+def test_a_gpus_own_times_are_handed_on(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, times = FakeEngine(), object()
+    monkeypatch.setattr(engine, "gpu_ms", lambda: times)
+    with Screener(bundle, engine=engine) as screener:
+        assert screener.gpu_ms() is times
 
 
 def test_a_stage_is_told_in_milliseconds(bundle: Bundle, frame: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
