@@ -554,6 +554,17 @@ def test_a_site_that_no_longer_stands_for_the_bundle_says_so(
     assert "withdrawn" in guard.unvouched(replace(site, withdrawn=frozenset({equipped.sha256})))
 
 
+def test_a_screener_hands_on_whether_a_site_still_stands_for_its_bundle(
+    equipped: Bundle, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard, site = Guard(equipped), Site()
+    monkeypatch.setattr(guard, "unvouched", lambda asked: "it was withdrawn" if asked is site else "")
+    with Screener(equipped, engine=engine, trust=guard) as screener:
+        assert screener.unvouched(site) == "it was withdrawn"
+    with Screener(equipped, engine=FakeEngine(), trust="off") as screener:
+        assert screener.unvouched(site) == ""
+
+
 def test_a_reading_says_how_its_plan_was_vouched_for(
     signed_with_plans: Bundle, keys: Path, write_profile: Write
 ) -> None:
