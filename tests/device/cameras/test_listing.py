@@ -39,8 +39,9 @@ def test_one_that_may_not_be_opened_is_listed_with_the_reason(monkeypatch: pytes
     def refuse(*_: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(os, "open", refuse)
-    camera = next(camera for camera in list_cameras() if camera.kind == "v4l2")
+    with monkeypatch.context() as patched:  # undone before pytest removes the folder
+        patched.setattr(os, "open", refuse)
+        camera = next(camera for camera in list_cameras() if camera.kind == "v4l2")
     assert camera.problem is not None
     assert "permission denied" in camera.problem
 

@@ -111,9 +111,10 @@ def test_a_camera_of_another_group_names_it(monkeypatch: pytest.MonkeyPatch, tmp
     def refuse(*_: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(os, "open", refuse)  # tests may run as root, whom no file mode stops
-    with pytest.raises(CameraNotPermitted, match=r"belongs to group '\w+': run `sudo usermod -aG \w+ \$USER`"):
-        v4l2.query(str(kernel.device))
+    with monkeypatch.context() as patched:  # undone before pytest removes the folder
+        patched.setattr(os, "open", refuse)  # tests may run as root, whom no file mode stops
+        with pytest.raises(CameraNotPermitted, match=r"belongs to group '\w+': run `sudo usermod -aG \w+ \$USER`"):
+            v4l2.query(str(kernel.device))
 
 
 def test_what_is_no_camera_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
