@@ -7,19 +7,18 @@ bundle, and nothing is switched. No program goes back twice by itself.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from device.checked_file import read_at_most, strict_json
 from runtime.bundles.errors import SlotsError
 from runtime.bundles.flushed import write_flushed
+from runtime.bundles.lock import locked
 from runtime.bundles.store import Slots
 from runtime.bundles.trial import TrialRequest, try_bundle
 from runtime.errors import BundleError, EngineError, ScreeningError
@@ -131,24 +130,10 @@ def forget_starts(folder: Path) -> None:
         (folder / STARTS).unlink(missing_ok=True)
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One program at a time reads and writes the starts; the kernel frees the lock. Raises `OSError`, also where a
-    program holds it for long, which must keep no cart from starting."""
-    descriptor = os.open(folder / STARTS_LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    try:
-        until = time.monotonic() + LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.02)
-        yield
-    finally:
-        os.close(descriptor)
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """One program at a time reads and writes the starts. Raises `OSError`, also where a program holds the lock for
+    long, which must keep no cart from starting."""
+    return locked(folder / STARTS_LOCK, LOCK_WAIT_S)
 
 
 class _Starts:

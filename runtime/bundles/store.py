@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +19,7 @@ from runtime.bundle import MANIFEST, Bundle, open_bundle
 from runtime.bundles.errors import PackageRefused, SlotsError
 from runtime.bundles.flushed import WRITING, flush_folder, write_flushed
 from runtime.bundles.left import note_switch
+from runtime.bundles.lock import locked
 from runtime.bundles.unpack import unpack
 from runtime.errors import BundleError, ScreeningError
 from runtime.plans import PLANS
@@ -225,23 +225,12 @@ class Slots:
     def _locked(self, what: str) -> Iterator[None]:
         """One change at a time: `install` for the folders, `switch` for what is active; the kernel frees it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self.folder / f".{what}.lock", flags, 0o644)
-        try:
-            until = time.monotonic() + LOCK_WAIT_S
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        raise SlotsError(
-                            f"{self.folder}: another program changes it; try again when it is done"
-                        ) from None
-                    time.sleep(0.05)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.folder / f".{what}.lock", LOCK_WAIT_S))
+            except BlockingIOError:
+                raise SlotsError(f"{self.folder}: another program changes it; try again when it is done") from None
             yield
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def _naming(self) -> Iterator[None]:
